@@ -1,0 +1,1 @@
+//! The words of the joint use, as types. No I/O.
