@@ -1,0 +1,157 @@
+//! Serving HTTP: request ids, trace context, one log line and one measurement a request, graceful shutdown.
+//!
+//! The log line holds method, route (the pattern, `/contacts/{id}`), status and latency. Paths, query strings, headers
+//! and bodies are never logged: any of them may hold what somebody typed.
+
+use std::{
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Json, Router,
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use opentelemetry::{KeyValue, metrics::Histogram};
+use tokio::net::TcpListener;
+use tracing::{Instrument as _, field::Empty};
+
+use crate::{
+    context::Context,
+    metrics::{self, Metric},
+    problem::Problem,
+    propagation,
+};
+
+/// The request id in requests and answers.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What this crate measures.
+#[derive(Clone, Copy, Debug)]
+enum HttpMetric {
+    Requests,
+}
+
+impl Metric for HttpMetric {
+    fn name(self) -> &'static str {
+        "http_server_request_seconds"
+    }
+    fn help(self) -> &'static str {
+        "Time from a request's head to its answer's head, by method, route and status"
+    }
+}
+
+/// `/health/live` (200 while the process runs), `/health/ready` (200 or 503 with reasons), `/metrics`.
+pub fn admin_router(context: Context) -> Router {
+    Router::new()
+        .route("/health/live", get(|| async { "live\n" }))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(render))
+        .with_state(context)
+}
+
+async fn ready(State(context): State<Context>) -> Response {
+    let readiness = context.health().readiness();
+    let status = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, [(header::CACHE_CONTROL, "no-store")], Json(readiness)).into_response()
+}
+
+async fn render(State(context): State<Context>) -> Response {
+    match metrics::text(context.registry()) {
+        Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => Problem::internal(&error).into_response(),
+    }
+}
+
+/// Serves `router` on `listener` until the service drains; requests that were begun are finished, idle connections
+/// are closed. Returns at the latest when the service stops. Handlers may ask for `ConnectInfo<SocketAddr>`.
+///
+/// # Errors
+/// Accepting failed for good.
+pub async fn serve_http(context: Context, listener: TcpListener, router: Router) -> io::Result<()> {
+    let router = router
+        .fallback(|| async { Problem::not_found("there is nothing at this address") })
+        .method_not_allowed_fallback(|| async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed") })
+        .layer(middleware::from_fn_with_state(HttpMetric::Requests.seconds(), observe));
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(context.draining().cancelled_owned());
+    let stopping = context.stopping();
+    tokio::select! {
+        result = serving => result,
+        () = stopping.cancelled() => Ok(()),
+    }
+}
+
+/// Gives the request an id and a span, lets it pass, then logs and measures it.
+async fn observe(State(histogram): State<Histogram<f64>>, mut request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let id = request_id(&request);
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let method = method_label(request.method());
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let span = tracing::info_span!(
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        method,
+        route,
+        request_id = id.to_str().unwrap_or_default(),
+        status = Empty,
+    );
+    propagation::adopt(&span, |name| request.headers().get(name)?.to_str().ok());
+
+    let mut response = next.run(request).instrument(span.clone()).await;
+
+    let status = response.status();
+    response.headers_mut().insert(REQUEST_ID, id);
+    span.record("status", status.as_u16());
+    span.in_scope(|| log(&route, status, begun.elapsed()));
+    let labels = [
+        KeyValue::new("method", method),
+        KeyValue::new("route", route),
+        KeyValue::new("status", i64::from(status.as_u16())),
+    ];
+    histogram.record(begun.elapsed().as_secs_f64(), &labels);
+    response
+}
+
+fn log(route: &str, status: StatusCode, latency: Duration) {
+    let (status, latency_ms) = (status.as_u16(), latency.as_secs_f64() * 1000.0);
+    if route.starts_with("/health/") || route == "/metrics" {
+        tracing::debug!(status, latency_ms, "answered");
+    } else if status >= 500 {
+        tracing::warn!(status, latency_ms, "answered");
+    } else {
+        tracing::info!(status, latency_ms, "answered");
+    }
+}
+
+/// The caller's id when it is short and harmless, a new one otherwise.
+fn request_id(request: &Request) -> HeaderValue {
+    let harmless = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let theirs = request.headers().get(REQUEST_ID);
+    let theirs = theirs.filter(|id| (8..=64).contains(&id.len()) && id.as_bytes().iter().all(harmless));
+    theirs.cloned().unwrap_or_else(|| {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        HeaderValue::try_from(id).unwrap_or(HeaderValue::from_static("none"))
+    })
+}
+
+/// Methods that exist, so that callers cannot invent labels.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
