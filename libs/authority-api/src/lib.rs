@@ -1,1 +1,17 @@
+//! What the authority says to the rest: REST types and a client ([`types`], [`client`]), the signed policy
+//! ([`signed`], [`watch`]), access tokens ([`token`]) and ready client configurations ([`client_config`]).
 
+pub mod client;
+pub mod client_config;
+pub mod keys;
+pub mod signed;
+pub mod token;
+pub mod types;
+pub mod watch;
+
+pub use client::{AuthorityClient, ClientError};
+pub use client_config::ClientConfig;
+pub use keys::{KeyError, PublicKey, SigningKey};
+pub use signed::{SignedSnapshot, SignedSnapshotError, SnapshotSigner};
+pub use token::{Audience, Claims, TokenError, TokenSigner, verify_token};
+pub use watch::{Offer, PolicyConfig, PolicyHandle, SnapshotWatch, WatchError};

@@ -1,0 +1,156 @@
+//! A small client of the authority's REST API, for `hubctl`, the local stack and tests.
+
+use jointuse::Login;
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::types::{Session, SignIn, TokenAnswer};
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No answer.
+    #[error("{url} did not answer")]
+    Unreachable {
+        /// Scheme, host and path; never a query.
+        url: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// An answer that says no.
+    #[error("{status}: {title}{}{detail}", if detail.is_empty() { "" } else { ": " })]
+    Refused {
+        /// HTTP status.
+        status: StatusCode,
+        /// The problem's title.
+        title: String,
+        /// The problem's detail.
+        detail: String,
+        /// The whole problem, for machines.
+        problem: serde_json::Value,
+    },
+    /// An answer that is not what was expected.
+    #[error("the answer of {url} is not what this version expects")]
+    Answer {
+        /// Scheme, host and path.
+        url: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+}
+
+impl ClientError {
+    /// The HTTP status of a refusal.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+}
+
+/// Calls the authority at one base URL, signed in or not.
+#[derive(Clone)]
+pub struct AuthorityClient {
+    base: String,
+    token: Option<String>,
+    http: reqwest::Client,
+}
+
+impl std::fmt::Debug for AuthorityClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AuthorityClient({})", self.base)
+    }
+}
+
+impl AuthorityClient {
+    /// For the authority at `base`, e.g. `http://127.0.0.1:8080`.
+    pub fn new(base: &str) -> Self {
+        Self { base: base.trim_end_matches('/').to_owned(), token: None, http: reqwest::Client::new() }
+    }
+
+    /// The same, with an operator's token.
+    #[must_use]
+    pub fn with_token(mut self, token: String) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// Signs in and keeps the token.
+    ///
+    /// # Errors
+    /// When refused or unreachable.
+    pub async fn sign_in(&mut self, sign_in: &SignIn) -> Result<Session, ClientError> {
+        let session: Session = self.post("/v1/sessions", sign_in).await?;
+        self.token = Some(session.token.clone());
+        Ok(session)
+    }
+
+    /// `GET path`.
+    ///
+    /// # Errors
+    /// When refused or unreachable.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.send(path, self.request(Method::GET, path)).await
+    }
+
+    /// `POST path` with a JSON body.
+    ///
+    /// # Errors
+    /// When refused or unreachable.
+    pub async fn post<B: Serialize + ?Sized, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ClientError> {
+        self.send(path, self.request(Method::POST, path).json(body)).await
+    }
+
+    /// `PUT path` with a file as body.
+    ///
+    /// # Errors
+    /// When refused or unreachable.
+    pub async fn put_file<T: DeserializeOwned>(&self, path: &str, file_name: &str, body: Vec<u8>) -> Result<T, ClientError> {
+        let request = self.request(Method::PUT, path).query(&[("file_name", file_name)]).body(body);
+        self.send(path, request.header("content-type", "application/octet-stream")).await
+    }
+
+    /// An access token for `scope` (`intake` or `history`) by client credentials.
+    ///
+    /// # Errors
+    /// When refused or unreachable.
+    pub async fn access_token(&self, login: &Login, secret: &str, scope: &str) -> Result<TokenAnswer, ClientError> {
+        let path = "/oauth/token";
+        let request = self
+            .http
+            .post(format!("{}{path}", self.base))
+            .basic_auth(login, Some(secret))
+            .form(&[("grant_type", "client_credentials"), ("scope", scope)]);
+        self.send(path, request).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    async fn send<T: DeserializeOwned>(&self, path: &str, request: RequestBuilder) -> Result<T, ClientError> {
+        let url = format!("{}{}", self.base, path.split('?').next().unwrap_or_default());
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(source) => return Err(ClientError::Unreachable { url, source: source.without_url() }),
+        };
+        let status = answer.status();
+        if status.is_success() {
+            return answer.json().await.map_err(|source| ClientError::Answer { url, source: source.without_url() });
+        }
+        let problem: serde_json::Value = answer.json().await.unwrap_or_default();
+        let text = |key: &str| problem.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let (title, detail) = match (text("title"), text("error_description")) {
+            (title, description) if title.is_empty() => (text("error"), description),
+            (title, _) => (title, text("detail")),
+        };
+        Err(ClientError::Refused { status, title, detail, problem })
+    }
+}
