@@ -1,0 +1,31 @@
+//! Migrations, embedded in the services by `diesel_migrations::embed_migrations!`.
+
+use diesel::connection::SimpleConnection as _;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _};
+
+use crate::{Store, StoreError};
+
+/// Any number will do, as long as all instances of all services take the same.
+const LOCK: i64 = 0x6a75_6d69_6772_6174;
+
+impl Store {
+    /// Runs the migrations that the database does not have yet, in order; gives their names. Instances that start at
+    /// the same time wait for each other.
+    ///
+    /// # Errors
+    /// [`StoreError::Migration`] with the migration's name; the database is unreachable.
+    pub async fn migrate(&self, migrations: EmbeddedMigrations) -> Result<Vec<String>, StoreError> {
+        self.exclusive(move |conn| {
+            // The connection is closed afterwards, which gives the lock back and undoes the setting.
+            conn.batch_execute(&format!("SET statement_timeout = 0; SELECT pg_advisory_lock({LOCK})"))?;
+            let run =
+                conn.run_pending_migrations(migrations).map_err(|error| StoreError::Migration(error.to_string()))?;
+            let names = run.iter().map(ToString::to_string).collect::<Vec<_>>();
+            if !names.is_empty() {
+                tracing::info!(?names, "migrated the database");
+            }
+            Ok(names)
+        })
+        .await
+    }
+}
