@@ -1,0 +1,1 @@
+//! Services wired together.

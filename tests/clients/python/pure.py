@@ -1,0 +1,122 @@
+"""kafka-python and aiokafka reading topics, driven by one JSON argument; see ../README.md."""
+
+import asyncio
+import json
+import signal
+import sys
+import time
+
+
+def emit(event, **fields):
+    print(json.dumps({"event": event, **fields}), flush=True)
+
+
+def emit_error(error):
+    emit("error", code=getattr(error, "errno", None), name=type(error).__name__, text=str(error), fatal=True)
+
+
+def hexed(value):
+    return None if value is None else bytes(value).hex()
+
+
+def settings(request):
+    config = {
+        "bootstrap_servers": request["bootstrap"].split(","),
+        "group_id": request["group"],
+        "auto_offset_reset": request.get("from", "earliest"),
+        "enable_auto_commit": False,
+        "client_id": f"test-{request['client']}",
+    }
+    if request.get("login"):
+        config |= {
+            "security_protocol": "SASL_PLAINTEXT",
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": request["login"],
+            "sasl_plain_password": request["password"],
+        }
+    return config | request.get("settings", {})
+
+
+def emit_record(record):
+    emit(
+        "record",
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        timestamp=record.timestamp,
+        timestamp_type={0: "create", 1: "append"}.get(record.timestamp_type, "none"),
+        key=hexed(record.key),
+        value=hexed(record.value),
+        headers=[[name, hexed(value)] for name, value in record.headers],
+        at=time.time_ns() // 1000,
+    )
+
+
+class Ends:
+    """The request's end condition: so many records, or so long without one."""
+
+    def __init__(self, request):
+        self.max, self.idle_ms = request.get("max"), request.get("idle_ms")
+        self.count, self.last, self.stopped = 0, time.monotonic(), False
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stopped", True))
+
+    def saw(self, record):
+        emit_record(record)
+        self.count, self.last = self.count + 1, time.monotonic()
+
+    def full(self):
+        return self.max is not None and self.count >= self.max
+
+    def reached(self):
+        idle = self.idle_ms is not None and (time.monotonic() - self.last) * 1000 > self.idle_ms
+        return self.stopped or idle or self.full()
+
+
+def kafka_python(request):
+    from kafka import KafkaConsumer
+
+    consumer, ends = KafkaConsumer(**settings(request)), Ends(request)
+    consumer.subscribe(request["topics"])
+    while not ends.reached():
+        for records in consumer.poll(timeout_ms=100).values():
+            for record in records:
+                if not ends.full():
+                    ends.saw(record)
+    if request.get("commit") == "end" and ends.count:
+        consumer.commit()
+    consumer.close()
+    emit("done", count=ends.count)
+
+
+async def aiokafka(request):
+    from aiokafka import AIOKafkaConsumer
+
+    consumer, ends = AIOKafkaConsumer(*request["topics"], **settings(request)), Ends(request)
+    await consumer.start()
+    try:
+        while not ends.reached():
+            for records in (await consumer.getmany(timeout_ms=100)).values():
+                for record in records:
+                    if not ends.full():
+                        ends.saw(record)
+        if request.get("commit") == "end" and ends.count:
+            await consumer.commit()
+    finally:
+        await consumer.stop()
+    emit("done", count=ends.count)
+
+
+def main():
+    request = json.loads(sys.argv[1])
+    try:
+        if request["client"] == "aiokafka":
+            asyncio.run(aiokafka(request))
+        else:
+            kafka_python(request)
+    except Exception as error:  # whatever the client throws is the test's matter
+        emit_error(error)
+        sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()
