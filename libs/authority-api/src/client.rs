@@ -100,7 +100,11 @@ impl AuthorityClient {
     ///
     /// # Errors
     /// When refused or unreachable.
-    pub async fn post<B: Serialize + ?Sized, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ClientError> {
+    pub async fn post<B: Serialize + ?Sized, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, ClientError> {
         self.send(path, self.request(Method::POST, path).json(body)).await
     }
 
@@ -108,7 +112,12 @@ impl AuthorityClient {
     ///
     /// # Errors
     /// When refused or unreachable.
-    pub async fn put_file<T: DeserializeOwned>(&self, path: &str, file_name: &str, body: Vec<u8>) -> Result<T, ClientError> {
+    pub async fn put_file<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        file_name: &str,
+        body: Vec<u8>,
+    ) -> Result<T, ClientError> {
         let request = self.request(Method::PUT, path).query(&[("file_name", file_name)]).body(body);
         self.send(path, request.header("content-type", "application/octet-stream")).await
     }

@@ -83,11 +83,7 @@ pub struct TokenSigner {
 impl TokenSigner {
     /// With this key.
     pub fn new(key: &SigningKey) -> Self {
-        Self {
-            kid: key.public().id(),
-            x: key.public().to_base64url(),
-            key: EncodingKey::from_ed_der(key.pkcs8()),
-        }
+        Self { kid: key.public().id(), x: key.public().to_base64url(), key: EncodingKey::from_ed_der(key.pkcs8()) }
     }
 
     /// The public half, for snapshots and JWKS.
@@ -100,7 +96,8 @@ impl TokenSigner {
     /// # Errors
     /// When the claims do not serialise.
     pub fn sign<T: Serialize>(&self, claims: &T) -> Result<String, jsonwebtoken::errors::Error> {
-        let header = Header { kid: Some(self.kid.clone()), typ: Some("at+jwt".into()), ..Header::new(Algorithm::EdDSA) };
+        let header =
+            Header { kid: Some(self.kid.clone()), typ: Some("at+jwt".into()), ..Header::new(Algorithm::EdDSA) };
         jsonwebtoken::encode(&header, claims, &self.key)
     }
 }
@@ -129,9 +126,8 @@ pub fn verify_claims<T: serde::de::DeserializeOwned>(
     validation.validate_exp = false;
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
-    let claims = jsonwebtoken::decode::<serde_json::Value>(token, &key, &validation)
-        .map_err(|_| TokenError::Signature)?
-        .claims;
+    let claims =
+        jsonwebtoken::decode::<serde_json::Value>(token, &key, &validation).map_err(|_| TokenError::Signature)?.claims;
     let registered: Registered = serde_json::from_value(claims.clone()).map_err(|_| TokenError::Malformed)?;
     if at.timestamp() >= registered.exp {
         return Err(TokenError::Expired);

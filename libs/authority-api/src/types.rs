@@ -28,9 +28,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use jointuse::{
-    CompanyId, CorporateNumber, GrantState, ItemId, Login, Membership, OperatorName, PurposeId, TopicName,
-};
+use jointuse::{CompanyId, CorporateNumber, GrantState, ItemId, Login, Membership, OperatorName, PurposeId, TopicName};
 use policy::{Action, GrantId, GrantKind, Rule};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -67,8 +67,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order of the catalogue.
-    pub const ALL: [Self; 5] =
-        [Self::Contact, Self::Transaction, Self::Meeting, Self::ContactEvent, Self::Behaviour];
+    pub const ALL: [Self; 5] = [Self::Contact, Self::Transaction, Self::Meeting, Self::ContactEvent, Self::Behaviour];
 
     /// The name used in topics, headers and URLs.
     pub const fn as_str(self) -> &'static str {

@@ -138,10 +138,8 @@ fn company_attributes(company: &CompanyState) -> HashMap<String, RestrictedExpre
         attributes.insert("foreignBasis".to_owned(), RestrictedExpression::new_string(basis.clone()));
     }
     if let Some(notice) = &company.notice {
-        attributes.insert(
-            "noticeFrom".to_owned(),
-            RestrictedExpression::new_long(notice.effective_from.timestamp_millis()),
-        );
+        attributes
+            .insert("noticeFrom".to_owned(), RestrictedExpression::new_long(notice.effective_from.timestamp_millis()));
         attributes.insert("noticePurposes".to_owned(), texts(&notice.purposes));
         attributes.insert("noticeItems".to_owned(), texts(&notice.items));
     } else {

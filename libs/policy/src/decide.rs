@@ -230,8 +230,7 @@ fn judge(
     same_topic: bool,
     decision: &str,
 ) -> Result<(Vec<Rule>, u32), Denial> {
-    let denial =
-        |rules| Denial { decision: decision.to_owned(), snapshot: policy.snapshot().number, rules };
+    let denial = |rules| Denial { decision: decision.to_owned(), snapshot: policy.snapshot().number, rules };
     let Some(company) = policy.company(&grant.company) else {
         return Err(denial(vec![Rule {
             id: "company-known".into(),

@@ -11,6 +11,6 @@ mod snapshot;
 
 pub use decide::{Action, Denial, Permit, Request, decide, decide_request};
 pub use snapshot::{
-    CompanyState, CredentialState, Grant, GrantId, GrantKind, LoadError, NoticeInForce, Policy, Rule, RuleSet, Snapshot,
-    TokenKey, TopicState,
+    CompanyState, CredentialState, Grant, GrantId, GrantKind, LoadError, NoticeInForce, Policy, Rule, RuleSet,
+    Snapshot, TokenKey, TopicState,
 };

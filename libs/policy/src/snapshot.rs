@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, fmt};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use jointuse::{
-    CompanyId, GrantState, ItemId, KafkaTopicId, Kind, Login, Membership, PublicationId, PurposeId, SubscriptionId, Term,
-    TopicName,
+    CompanyId, GrantState, ItemId, KafkaTopicId, Kind, Login, Membership, PublicationId, PurposeId, SubscriptionId,
+    Term, TopicName,
 };
 use serde::{Deserialize, Serialize};
 

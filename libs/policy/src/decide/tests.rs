@@ -4,9 +4,7 @@ use chrono::TimeDelta;
 use jointuse::{GrantState, Kind, Membership, Term};
 
 use super::*;
-use crate::snapshot::{
-    CompanyState, CredentialState, NoticeInForce, RuleSet, Snapshot, TopicState,
-};
+use crate::snapshot::{CompanyState, CredentialState, NoticeInForce, RuleSet, Snapshot, TopicState};
 
 const SCHEMA: &str = include_str!("../../../../schemas/policy/jointuse.cedarschema");
 const RULES: &str = include_str!("../../../../schemas/policy/2022-04-01.cedar");
@@ -131,10 +129,7 @@ fn each_broken_condition_is_named() {
         rules(deliver(|s| s.companies[0].notice.as_mut().unwrap().effective_from = now() + TimeDelta::hours(1))),
         ["notice-in-force"]
     );
-    assert_eq!(
-        rules(deliver(|s| s.companies[0].notice.as_mut().unwrap().purposes.clear())),
-        ["purpose-in-notice"]
-    );
+    assert_eq!(rules(deliver(|s| s.companies[0].notice.as_mut().unwrap().purposes.clear())), ["purpose-in-notice"]);
     assert_eq!(rules(deliver(|s| s.grants[0].items = set(&["online.cookie"]))), ["items-in-notice"]);
     for state in [GrantState::Requested, GrantState::Declined, GrantState::Suspended, GrantState::Revoked] {
         assert_eq!(rules(deliver(|s| s.grants[0].state = state)), ["grant-approved"]);
