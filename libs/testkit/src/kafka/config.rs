@@ -11,6 +11,26 @@ pub(crate) struct Ports {
     pub(crate) controller: u16,
 }
 
+/// Lines that add a listener of which clients are told another port: that of a forwarder (single node).
+pub(crate) fn forward_listener(cluster: &Cluster, port: u16, advertised: u16) -> Vec<(String, String)> {
+    let Ports { client, broker, controller } = cluster.ports_of(1);
+    let ours = format!("CLIENT://127.0.0.1:{client},BROKER://127.0.0.1:{broker}");
+    let line = |key: &str, value: String| (key.to_owned(), value);
+    vec![
+        line("listeners", format!("{ours},CONTROLLER://127.0.0.1:{controller},FORWARD://127.0.0.1:{port}")),
+        line("advertised.listeners", format!("{ours},FORWARD://127.0.0.1:{advertised}")),
+        line(
+            "listener.security.protocol.map",
+            ["CLIENT", "BROKER", "CONTROLLER", "FORWARD"].map(|name| format!("{name}:SASL_PLAINTEXT")).join(","),
+        ),
+        line("listener.name.forward.sasl.enabled.mechanisms", "SCRAM-SHA-512".to_owned()),
+        line(
+            "listener.name.forward.scram-sha-512.sasl.jaas.config",
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;".to_owned(),
+        ),
+    ]
+}
+
 /// The file's text; `more` comes last and wins.
 pub(crate) fn server_properties(cluster: &Cluster, id: u16, data: &Path, more: &[(String, String)]) -> String {
     let ports = cluster.ports_of(id);

@@ -37,6 +37,7 @@ pub struct KafkaBuilder {
     logins: Vec<(String, String)>,
     properties: Vec<(String, String)>,
     request_log: bool,
+    forwarded_from: Option<u16>,
 }
 
 impl KafkaBuilder {
@@ -68,6 +69,14 @@ impl KafkaBuilder {
         self
     }
 
+    /// One more listener of a single node, advertised as `127.0.0.1:<advertised>`: clients that bootstrap there are told
+    /// to connect to whatever forwards from that port to [`Kafka::forward_port`].
+    #[must_use]
+    pub fn forwarded_from(mut self, advertised: u16) -> Self {
+        self.forwarded_from = Some(advertised);
+        self
+    }
+
     /// Logs every request with connection, login and client software (slow; see [`Kafka::log`]).
     #[must_use]
     pub fn request_log(mut self) -> Self {
@@ -85,11 +94,18 @@ impl KafkaBuilder {
             None => Dir::temporary("kafka")?,
         };
         let cluster = Cluster::load_or_make(&dir, self.nodes.unwrap_or(1), self.logins, self.request_log)?;
+        let mut properties = self.properties;
+        let mut forward_port = None;
+        if let Some(advertised) = self.forwarded_from {
+            let port = ports::free()?;
+            properties.extend(config::forward_listener(&cluster, port, advertised));
+            forward_port = Some(port);
+        }
         let mut nodes = Vec::new();
         for id in cluster.ids() {
-            nodes.push(Node::prepare(&cluster, id, &dir, &self.properties).await?);
+            nodes.push(Node::prepare(&cluster, id, &dir, &properties).await?);
         }
-        let mut kafka = Kafka { cluster, nodes, _dir: dir };
+        let mut kafka = Kafka { cluster, nodes, forward_port, _dir: dir };
         kafka.start().await?;
         Ok(kafka)
     }
@@ -149,6 +165,7 @@ pub struct Kafka {
     cluster: Cluster,
     // Before the directory, so that they are stopped before it is removed.
     nodes: Vec<Node>,
+    forward_port: Option<u16>,
     _dir: Dir,
 }
 
@@ -175,6 +192,11 @@ impl Kafka {
     /// The ports of the listeners for clients, in the order of the node ids.
     pub fn client_ports(&self) -> Vec<u16> {
         self.cluster.ports.iter().map(|ports| ports.client).collect()
+    }
+
+    /// Port of the listener asked for with [`KafkaBuilder::forwarded_from`].
+    pub fn forward_port(&self) -> Option<u16> {
+        self.forward_port
     }
 
     /// Node ids (1, 2, 3).
