@@ -136,7 +136,10 @@ impl Cluster {
             all.push((name, password));
         }
         let ports = (0..nodes).map(|_| Ports::free()).collect::<Result<_>>()?;
-        let id = URL_SAFE_NO_PAD.encode(Uuid::new_v4().as_bytes());
+        // One that begins with a dash would be taken for a flag by Kafka's own tools (Kafka avoids those, too).
+        let id = std::iter::repeat_with(|| URL_SAFE_NO_PAD.encode(Uuid::new_v4().as_bytes()))
+            .find(|id| !id.starts_with('-'))
+            .unwrap_or_default();
         let cluster = Self { id, ports, logins: all, request_log };
         let text = serde_json::to_string_pretty(&cluster)
             .map_err(|source| crate::Error::Json { text: "cluster".to_owned(), source })?;

@@ -9,10 +9,15 @@ use crate::{
     process::{Launch, Process, run},
 };
 
-/// `java -cp <Kafka's jars>` with `options`, logging to stderr with times.
+/// `java -cp <Kafka's jars>` with `options`, logging to stderr with times. Uses the class archive that
+/// `infra/local/setup.sh` made, if it fits this JVM; the JVM's own complaints when it does not are turned off.
 pub(crate) fn java(options: &[&str]) -> Result<Launch> {
-    Ok(Launch::new("java")
-        .args(options.iter().copied())
+    let archive = paths::deps().join("kafka/classes.jsa");
+    let mut launch = Launch::new("java").args(options.iter().copied());
+    if archive.exists() {
+        launch = launch.args(["-Xlog:disable".to_owned(), format!("-XX:SharedArchiveFile={}", archive.display())]);
+    }
+    Ok(launch
         .args(["-cp", &paths::kafka_class_path()?])
         .arg("-Dorg.slf4j.simpleLogger.showDateTime=true")
         .arg("-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS"))

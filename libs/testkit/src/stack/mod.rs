@@ -1,1 +1,364 @@
-//! Services wired together.
+//! Kafka, PostgreSQL and the services, wired together.
+//!
+//! ```no_run
+//! # async fn example() -> testkit::Result<()> {
+//! let stack = testkit::stack::Stack::builder().policy_validity(3, 1).start().await?;
+//! println!("hub at {}, authority at {}", stack.hub_bootstrap(), stack.authority_url());
+//! # Ok(()) }
+//! ```
+//! Each service has its own database, its own broker login and its own configuration file, made here from what
+//! `services/<name>/default.toml` leaves open. Any other key is set with [`StackBuilder::env`].
+mod config;
+mod operators;
+mod service;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+pub use operators::Operator;
+pub use service::Service;
+
+use crate::{
+    Error, Result,
+    dir::{Dir, write_secret},
+    error::IoContext as _,
+    kafka::{AUTHORITY, Kafka, secret},
+    paths, ports,
+    postgres::Postgres,
+    process::{Launch, run},
+};
+
+/// How long a service may take until it is ready.
+const READY: Duration = Duration::from_secs(60);
+/// How long a service may take to stop; its own grace is shorter.
+const STOP: Duration = Duration::from_secs(25);
+
+/// The services of this repository, in the order in which they start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Name {
+    Authority,
+    Hub,
+    Intake,
+    History,
+}
+
+impl Name {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Authority, Self::Hub, Self::Intake, Self::History];
+
+    /// Name of the binary, of the folder, of the database and of its owner.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Authority => "authority",
+            Self::Hub => "hub",
+            Self::Intake => "intake",
+            Self::History => "history",
+        }
+    }
+
+    /// Login at the broker.
+    pub const fn login(self) -> &'static str {
+        match self {
+            Self::Authority => AUTHORITY,
+            Self::Hub => "ju-hub",
+            Self::Intake => "ju-intake",
+            Self::History => "ju-history",
+        }
+    }
+}
+
+/// What a stack shall be made of.
+#[derive(Debug)]
+pub struct StackBuilder {
+    brokers: u16,
+    services: Vec<Name>,
+    directory: Option<PathBuf>,
+    validity_seconds: u64,
+    refresh_seconds: u64,
+    env: Vec<(Name, String, String)>,
+}
+
+impl StackBuilder {
+    /// Brokers, 1 or 3; one unless told.
+    #[must_use]
+    pub fn brokers(mut self, brokers: u16) -> Self {
+        self.brokers = brokers;
+        self
+    }
+
+    /// Only these services; all unless told.
+    #[must_use]
+    pub fn services(mut self, services: &[Name]) -> Self {
+        self.services = services.to_vec();
+        self
+    }
+
+    /// Everything is kept in this directory and found there again at the next start.
+    #[must_use]
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// How long a policy is valid, and after how long it is renewed (seconds; 60 and 10 unless told).
+    #[must_use]
+    pub fn policy_validity(mut self, valid: u64, refreshed: u64) -> Self {
+        self.validity_seconds = valid;
+        self.refresh_seconds = refreshed;
+        self
+    }
+
+    /// Sets any configuration key of a service through its environment: `("HUB__LISTEN__MAX_CONNECTIONS", "300")`.
+    #[must_use]
+    pub fn env(mut self, service: Name, key: &str, value: impl Into<String>) -> Self {
+        self.env.push((service, key.to_owned(), value.into()));
+        self
+    }
+
+    /// Starts everything and waits until all services are ready.
+    ///
+    /// # Errors
+    /// When something is not built, not installed or does not come up; the error shows the end of its log.
+    pub async fn start(self) -> Result<Stack> {
+        let dir = match &self.directory {
+            Some(path) => Dir::given(path)?,
+            None => Dir::temporary("stack")?,
+        };
+        // Found before the slow parts, so that a forgotten build fails at once.
+        for service in &self.services {
+            paths::binary(service.as_str())?;
+        }
+        let kafka = Kafka::builder().nodes(self.brokers).directory(dir.path().join("kafka")).start();
+        let postgres_dir = dir.path().join("postgres");
+        let (kafka, postgres) = tokio::try_join!(kafka, Postgres::start_at(&postgres_dir))?;
+        let layout = Layout::load_or_make(&dir, self.brokers)?;
+        let mut stack = Stack { services: BTreeMap::new(), kafka, postgres, layout, dir };
+        stack.prepare().await?;
+        stack.start_services(&self).await?;
+        Ok(stack)
+    }
+}
+
+/// Ports and folders, kept so that a second start finds the same.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Layout {
+    pub(crate) authority: u16,
+    pub(crate) intake: u16,
+    pub(crate) history: u16,
+    pub(crate) hub_admin: u16,
+    pub(crate) hub_bootstrap: u16,
+    /// Broker n is reached at this port + n.
+    pub(crate) hub_brokers: u16,
+}
+
+impl Layout {
+    fn load_or_make(dir: &Dir, brokers: u16) -> Result<Self> {
+        let file = dir.path().join("ports.json");
+        if let Ok(text) = std::fs::read_to_string(&file) {
+            return serde_json::from_str(&text).map_err(|source| Error::Json { text, source });
+        }
+        let layout = Self {
+            authority: ports::free()?,
+            intake: ports::free()?,
+            history: ports::free()?,
+            hub_admin: ports::free()?,
+            hub_bootstrap: ports::free()?,
+            hub_brokers: ports::block(brokers + 1)?,
+        };
+        let json = serde_json::to_string_pretty(&layout).unwrap_or_default();
+        std::fs::write(&file, json).at("write", file)?;
+        Ok(layout)
+    }
+}
+
+/// A running stack; stopped on drop, and removed if it is in a temporary directory.
+#[derive(Debug)]
+pub struct Stack {
+    // Dropped in this order: services first, then what they use, then the files.
+    services: BTreeMap<Name, Service>,
+    /// The broker.
+    pub kafka: Kafka,
+    /// The database server.
+    pub postgres: Postgres,
+    layout: Layout,
+    dir: Dir,
+}
+
+impl Stack {
+    /// Chooses what to start.
+    pub fn builder() -> StackBuilder {
+        StackBuilder {
+            brokers: 1,
+            services: Name::ALL.to_vec(),
+            directory: None,
+            validity_seconds: 60,
+            refresh_seconds: 10,
+            env: Vec::new(),
+        }
+    }
+
+    /// Where configuration, keys, logs and data are.
+    pub fn directory(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// `http://…` of the authority.
+    pub fn authority_url(&self) -> String {
+        http(self.layout.authority)
+    }
+
+    /// `http://…/registry` of the schema registry.
+    pub fn registry_url(&self) -> String {
+        format!("{}/registry", self.authority_url())
+    }
+
+    /// `http://…` of the intake.
+    pub fn intake_url(&self) -> String {
+        http(self.layout.intake)
+    }
+
+    /// `http://…` of the history.
+    pub fn history_url(&self) -> String {
+        http(self.layout.history)
+    }
+
+    /// `http://…` of the hub's health and metrics.
+    pub fn hub_admin_url(&self) -> String {
+        http(self.layout.hub_admin)
+    }
+
+    /// `host:port` for `bootstrap.servers` of subscribers' clients.
+    pub fn hub_bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.layout.hub_bootstrap)
+    }
+
+    /// `host:port,…` of the brokers themselves.
+    pub fn broker_bootstrap(&self) -> String {
+        self.kafka.bootstrap()
+    }
+
+    /// Every port on which a client may find the hub.
+    pub fn hub_ports(&self) -> Vec<u16> {
+        let brokers = self.kafka.node_ids().into_iter().map(|id| self.layout.hub_brokers + id);
+        std::iter::once(self.layout.hub_bootstrap).chain(brokers).collect()
+    }
+
+    /// Address of a service's health and metrics.
+    pub fn admin_url(&self, service: Name) -> String {
+        match service {
+            Name::Authority => self.authority_url(),
+            Name::Hub => self.hub_admin_url(),
+            Name::Intake => self.intake_url(),
+            Name::History => self.history_url(),
+        }
+    }
+
+    /// URL of a service's database as superuser, with the password.
+    pub fn database_url(&self, service: Name) -> String {
+        self.postgres.admin_url(service.as_str())
+    }
+
+    /// A service, to look at, stop, kill and start again.
+    ///
+    /// # Errors
+    /// When the stack was built without it.
+    pub fn service(&mut self, name: Name) -> Result<&mut Service> {
+        let missing =
+            || Error::Answer { what: name.as_str().to_owned(), answer: "not part of this stack".to_owned() };
+        self.services.get_mut(&name).ok_or_else(missing)
+    }
+
+    /// The services that were started.
+    pub fn services(&mut self) -> impl Iterator<Item = &mut Service> {
+        self.services.values_mut()
+    }
+
+    /// All metrics of a service as Prometheus text.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn metrics(&self, service: Name) -> Result<String> {
+        let url = format!("{}/metrics", self.admin_url(service));
+        Ok(reqwest::get(url).await?.error_for_status()?.text().await?)
+    }
+
+    /// Stops everything in good order: services, brokers, database.
+    ///
+    /// # Errors
+    /// The first of those that had to be killed; the others are stopped all the same.
+    pub async fn stop(&mut self) -> Result<()> {
+        let mut outcome = Ok(());
+        // Last started, first stopped.
+        for service in self.services.values_mut().rev() {
+            outcome = outcome.and(service.stop().await);
+        }
+        outcome.and(self.kafka.stop().await).and(self.postgres.stop().await)
+    }
+
+    /// Databases, secrets and keys; what is there already is kept.
+    async fn prepare(&mut self) -> Result<()> {
+        for name in Name::ALL {
+            let password = self.secret(&format!("{}-database", name.as_str()), secret)?;
+            self.postgres.create_role(name.as_str(), &password).await?;
+            self.postgres.create_database(name.as_str(), name.as_str()).await?;
+            let known = self.kafka.password(name.login()).to_owned();
+            self.secret(&format!("{}-kafka", name.as_str()), || if known.is_empty() { secret() } else { known })?;
+        }
+        // 32 bytes in hex for the intake's pseudonyms.
+        self.secret("pseudonym", || format!("{}{}", secret(), secret()))?;
+        let keys = self.dir.path().join("keys");
+        if !keys.exists() {
+            let keygen = Launch::new(paths::binary("authority")?).args(["keygen", "--out"]);
+            run(&keygen.arg(keys.display().to_string()), "").await?;
+        }
+        Ok(())
+    }
+
+    /// Content of a secret file, made the first time.
+    fn secret(&self, name: &str, make: impl FnOnce() -> String) -> Result<String> {
+        let path = self.secret_file(name)?;
+        if let Ok(known) = std::fs::read_to_string(&path) {
+            return Ok(known.trim().to_owned());
+        }
+        let made = make();
+        write_secret(&path, &format!("{made}\n"))?;
+        Ok(made)
+    }
+
+    fn secret_file(&self, name: &str) -> Result<PathBuf> {
+        Ok(self.dir.folder("secrets")?.join(name))
+    }
+
+    async fn start_services(&mut self, builder: &StackBuilder) -> Result<()> {
+        for name in Name::ALL.into_iter().filter(|name| builder.services.contains(name)) {
+            let folder = self.dir.folder(name.as_str())?;
+            let file = folder.join("config.toml");
+            let text = self.config(name, builder.validity_seconds, builder.refresh_seconds)?;
+            std::fs::write(&file, text).at("write", &file)?;
+            let mut launch = Launch::new(paths::binary(name.as_str())?)
+                .args(["--config".to_owned(), file.display().to_string()])
+                .env("RUST_BACKTRACE", "1");
+            for (_, key, value) in builder.env.iter().filter(|(service, ..)| *service == name) {
+                launch = launch.env(key, value);
+            }
+            let log = folder.join("log");
+            self.services.insert(name, Service::start(name, launch, &log, &self.admin_url(name))?);
+            if name == Name::Authority {
+                // It makes the topics and logins that the others need.
+                self.service(name)?.until_ready(READY).await?;
+            }
+        }
+        for service in self.services.values_mut() {
+            service.until_ready(READY).await?;
+        }
+        Ok(())
+    }
+}
+
+fn http(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}

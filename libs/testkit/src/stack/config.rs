@@ -1,0 +1,89 @@
+//! Configuration files of the services: only what their `default.toml` cannot know.
+use std::fmt::Write as _;
+
+use super::{Name, Stack};
+use crate::Result;
+
+impl Stack {
+    pub(crate) fn config(&self, name: Name, validity_seconds: u64, refresh_seconds: u64) -> Result<String> {
+        let mut text = String::new();
+        let mut section = |title: &str, lines: &[(&str, String)]| {
+            let _ = writeln!(text, "[{title}]");
+            for (key, value) in lines {
+                let _ = writeln!(text, "{key} = {value}");
+            }
+            text.push('\n');
+        };
+        let listen = |port: u16| ("listen", quoted(&format!("127.0.0.1:{port}")));
+        let secret = |file: &str| Ok::<_, crate::Error>(quoted(&self.secret_file(file)?.display().to_string()));
+        let key = |file: &str| quoted(&self.directory().join("keys").join(file).display().to_string());
+        let folder = self.dir.folder(name.as_str())?;
+
+        section("kafka", &[
+            ("bootstrap", quoted(&self.broker_bootstrap())),
+            ("login", quoted(name.login())),
+            ("password_file", secret(&format!("{}-kafka", name.as_str()))?),
+        ]);
+        section("database", &[
+            ("url", quoted(&self.postgres.url(name.as_str(), name.as_str()))),
+            ("password_file", secret(&format!("{}-database", name.as_str()))?),
+        ]);
+        if name != Name::Authority {
+            section("policy", &[
+                ("trusted_keys", format!("[{}]", key("policy.pub.pem"))),
+                ("state_dir", quoted(&folder.join("state").display().to_string())),
+            ]);
+        }
+        match name {
+            Name::Authority => {
+                section("http", &[listen(self.layout.authority)]);
+                section("policy_issue", &[
+                    ("key_file", key("policy.key")),
+                    ("validity_seconds", validity_seconds.to_string()),
+                    ("refresh_seconds", refresh_seconds.to_string()),
+                ]);
+                section("tokens", &[("key_file", key("token.key"))]);
+                section("public", &[
+                    ("url", quoted(&self.authority_url())),
+                    ("hub_bootstrap", quoted(&self.hub_bootstrap())),
+                ]);
+                let logins: Result<Vec<_>> = [Name::Hub, Name::Intake, Name::History]
+                    .into_iter()
+                    .map(|service| Ok((service.login(), secret(&format!("{}-kafka", service.as_str()))?)))
+                    .collect();
+                section("cluster.services", &logins?);
+            }
+            Name::Hub => {
+                section("admin", &[listen(self.layout.hub_admin)]);
+                section("listen", &[
+                    ("host", quoted("127.0.0.1")),
+                    ("bootstrap_port", self.layout.hub_bootstrap.to_string()),
+                    ("broker_port_base", self.layout.hub_brokers.to_string()),
+                ]);
+            }
+            Name::Intake => {
+                section("http", &[listen(self.layout.intake)]);
+                section("registry", &[("url", quoted(&self.registry_url()))]);
+                section("pseudonym", &[("key_file", secret("pseudonym")?)]);
+            }
+            Name::History => {
+                section("http", &[listen(self.layout.history)]);
+                section("registry", &[("url", quoted(&self.registry_url()))]);
+            }
+        }
+        Ok(text)
+    }
+}
+
+/// A TOML basic string.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn quotes_survive() {
+        assert_eq!(super::quoted(r#"a "b" \c"#), r#""a \"b\" \\c""#);
+    }
+}
