@@ -9,6 +9,7 @@
 //! Each service has its own database, its own broker login and its own configuration file, made here from what
 //! `services/<name>/default.toml` leaves open. Any other key is set with [`StackBuilder::env`].
 mod config;
+mod member;
 mod operators;
 mod service;
 
@@ -18,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+pub use member::{Desk, Grant, Member};
 pub use operators::Operator;
 pub use service::Service;
 
@@ -80,6 +82,8 @@ pub struct StackBuilder {
     validity_seconds: u64,
     refresh_seconds: u64,
     env: Vec<(Name, String, String)>,
+    forwarded_from: Option<u16>,
+    progress: fn(&str),
 }
 
 impl StackBuilder {
@@ -119,6 +123,20 @@ impl StackBuilder {
         self
     }
 
+    /// As [`KafkaBuilder::forwarded_from`](crate::kafka::KafkaBuilder::forwarded_from).
+    #[must_use]
+    pub fn forwarded_from(mut self, advertised: u16) -> Self {
+        self.forwarded_from = Some(advertised);
+        self
+    }
+
+    /// Is told, in a few words, what is being done.
+    #[must_use]
+    pub fn progress(mut self, tell: fn(&str)) -> Self {
+        self.progress = tell;
+        self
+    }
+
     /// Starts everything and waits until all services are ready.
     ///
     /// # Errors
@@ -132,11 +150,16 @@ impl StackBuilder {
         for service in &self.services {
             paths::binary(service.as_str())?;
         }
-        let kafka = Kafka::builder().nodes(self.brokers).directory(dir.path().join("kafka")).start();
+        let mut kafka = Kafka::builder().nodes(self.brokers).directory(dir.path().join("kafka"));
+        if let Some(advertised) = self.forwarded_from {
+            kafka = kafka.forwarded_from(advertised);
+        }
+        let kafka = kafka.start();
         let postgres_dir = dir.path().join("postgres");
         let (kafka, postgres) = tokio::try_join!(kafka, Postgres::start_at(&postgres_dir))?;
         let layout = Layout::load_or_make(&dir, self.brokers)?;
         let mut stack = Stack { services: BTreeMap::new(), kafka, postgres, layout, dir };
+        (self.progress)("making databases, keys and secrets");
         stack.prepare().await?;
         stack.start_services(&self).await?;
         Ok(stack)
@@ -198,6 +221,8 @@ impl Stack {
             validity_seconds: 60,
             refresh_seconds: 10,
             env: Vec::new(),
+            forwarded_from: None,
+            progress: |_| {},
         }
     }
 
@@ -267,8 +292,7 @@ impl Stack {
     /// # Errors
     /// When the stack was built without it.
     pub fn service(&mut self, name: Name) -> Result<&mut Service> {
-        let missing =
-            || Error::Answer { what: name.as_str().to_owned(), answer: "not part of this stack".to_owned() };
+        let missing = || Error::Answer { what: name.as_str().to_owned(), answer: "not part of this stack".to_owned() };
         self.services.get_mut(&name).ok_or_else(missing)
     }
 
@@ -335,6 +359,7 @@ impl Stack {
 
     async fn start_services(&mut self, builder: &StackBuilder) -> Result<()> {
         for name in Name::ALL.into_iter().filter(|name| builder.services.contains(name)) {
+            (builder.progress)(&format!("starting {}", name.as_str()));
             let folder = self.dir.folder(name.as_str())?;
             let file = folder.join("config.toml");
             let text = self.config(name, builder.validity_seconds, builder.refresh_seconds)?;
