@@ -70,7 +70,12 @@ pub fn encode<T: Serialize>(schema_id: u32, kind: Kind, value: &T) -> Result<Vec
 ///
 /// # Errors
 /// As [`encode`].
-pub fn encode_into<T: Serialize>(bytes: &mut Vec<u8>, schema_id: u32, kind: Kind, value: &T) -> Result<(), EncodeError> {
+pub fn encode_into<T: Serialize>(
+    bytes: &mut Vec<u8>,
+    schema_id: u32,
+    kind: Kind,
+    value: &T,
+) -> Result<(), EncodeError> {
     let writer = writer(kind)?;
     let begin = bytes.len();
     bytes.push(MAGIC);

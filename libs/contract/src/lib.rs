@@ -1,10 +1,19 @@
 //! What may be shared, and in which form: the closed catalogue and the Avro schemas that carry it.
 //!
 //! [`catalogue`] and [`schema_text`] are the texts under `schemas/`, as they were when the program was built; [`avro`]
-//! writes and reads records by them. Everything that judges a schema works on the raw JSON text, because Avro libraries
-//! drop what they do not know (the item annotations), and none we know tells all that is wrong with a schema, and where.
+//! writes and reads records by them. What judges a schema ([`lawful`], [`compat`]) works on the raw JSON text, which
+//! [`schema`] parses: Avro libraries drop what they do not know (the item annotations), and none we know tells all that is
+//! wrong with a schema, and where.
 
 pub mod avro;
+mod canonical;
+pub mod compat;
+mod fault;
+pub mod lawful;
+pub mod schema;
 mod texts;
 
-pub use texts::{catalogue, schema_text, subject};
+pub use compat::Level;
+pub use fault::{Fault, Faults};
+pub use schema::Schema;
+pub use texts::{catalogue, item_fields, schema_text, subject};

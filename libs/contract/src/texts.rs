@@ -1,9 +1,14 @@
 //! The texts under `schemas/`, embedded.
 
-use std::sync::LazyLock;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::LazyLock,
+};
 
-use jointuse::{Catalogue, Item, Kind, Purpose, Topic, TopicName};
+use jointuse::{Catalogue, Item, ItemId, Kind, Purpose, Topic, TopicName};
 use serde::Deserialize;
+
+use crate::{Schema, lawful::items_by_field};
 
 const ITEMS: &str = include_str!("../../../schemas/items.toml");
 const TOPICS: &str = include_str!("../../../schemas/topics.toml");
@@ -43,6 +48,21 @@ pub const fn schema_text(kind: Kind) -> &'static str {
         Kind::ContactEvent => include_str!("../../../schemas/avro/contact-event.avsc"),
         Kind::Behaviour => include_str!("../../../schemas/avro/behaviour.avsc"),
     }
+}
+
+/// Which field of a record of `kind` bears which item, by dotted paths: `name.full`, `link_click.url`. Fields that are not
+/// named are structural.
+#[expect(
+    clippy::expect_used,
+    reason = "the texts are embedded, and a test reads them; no map must never mean no items"
+)]
+pub fn item_fields(kind: Kind) -> &'static BTreeMap<String, ItemId> {
+    static FIELDS: LazyLock<HashMap<Kind, BTreeMap<String, ItemId>>> = LazyLock::new(|| {
+        let parse =
+            |kind| (kind, items_by_field(&Schema::parse(schema_text(kind)).expect("schemas/avro is well-formed")));
+        Kind::ALL.into_iter().map(parse).collect()
+    });
+    FIELDS.get(&kind).expect("all kinds are in the map")
 }
 
 /// The registry's subject of a topic's values: `<topic>-value` (Confluent's `TopicNameStrategy`).

@@ -22,7 +22,8 @@ fn plain(value: &serde_json::Value, schema: &Schema) -> serde_json::Value {
         Schema::Record(record) => {
             let object = value.as_object().unwrap();
             assert_eq!(object.len(), record.fields.len(), "{} has other fields than its schema", record.name);
-            let fields = record.fields.iter().map(|field| (field.name.clone(), plain(&object[&field.name], &field.schema)));
+            let fields =
+                record.fields.iter().map(|field| (field.name.clone(), plain(&object[&field.name], &field.schema)));
             Json::Object(fields.collect())
         }
         Schema::Union(union) => match value {
