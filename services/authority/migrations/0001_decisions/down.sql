@@ -1,0 +1,9 @@
+DROP TABLE policy_issue;
+DROP TABLE activity;
+DROP FUNCTION activity_is_append_only();
+DROP TABLE credential;
+DROP TABLE access_grant;
+DROP TABLE notice_evidence;
+DROP TABLE notice;
+DROP TABLE company;
+DROP TABLE operator;

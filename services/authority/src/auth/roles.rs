@@ -1,0 +1,115 @@
+//! Which role may call what: one table, in the order of the API. A route that is missing here is closed, and a test
+//! fails when table and routes differ.
+
+use authority_api::types::Role::{self, AccessOfficer, Auditor, PrivacyOfficer, Steward};
+
+/// What a route asks of its caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Nothing: public by design, or it authenticates by other means (client credentials).
+    Open,
+    /// One of these roles.
+    Any(&'static [Role]),
+}
+
+use Need::{Any, Open};
+
+const EVERYBODY: Need = Any(&[Steward, AccessOfficer, PrivacyOfficer, Auditor]);
+const STEWARD: Need = Any(&[Steward]);
+const ACCESS: Need = Any(&[AccessOfficer]);
+/// Stopping is open to more people than starting.
+const STOP_COMPANY: Need = Any(&[Steward, PrivacyOfficer]);
+const STOP_ACCESS: Need = Any(&[AccessOfficer, PrivacyOfficer]);
+
+/// (method, route, need).
+pub(crate) const TABLE: &[(&str, &str, Need)] = &[
+    ("POST", "/v1/sessions", Open),
+    ("GET", "/v1/sessions/current", EVERYBODY),
+    ("POST", "/v1/companies", STEWARD),
+    ("GET", "/v1/companies", EVERYBODY),
+    ("GET", "/v1/companies/{id}", EVERYBODY),
+    ("POST", "/v1/companies/{id}/suspend", STOP_COMPANY),
+    ("POST", "/v1/companies/{id}/resume", STOP_COMPANY),
+    ("POST", "/v1/companies/{id}/exit", STEWARD),
+    ("POST", "/v1/companies/{id}/end", STEWARD),
+    ("POST", "/v1/companies/{id}/notices", STEWARD),
+    ("GET", "/v1/companies/{id}/notices", EVERYBODY),
+    ("PUT", "/v1/companies/{id}/notices/{version}/evidence", STEWARD),
+    ("POST", "/v1/companies/{id}/notices/{version}/notify", STEWARD),
+    ("POST", "/v1/companies/{id}/notices/{version}/publish", STEWARD),
+    ("POST", "/v1/companies/{id}/notices/{version}/check-evidence", STEWARD),
+    ("POST", "/v1/companies/{id}/notices/{version}/activate", STEWARD),
+    ("POST", "/v1/companies/{id}/notices/{version}/withdraw", STOP_COMPANY),
+    ("POST", "/v1/publications", ACCESS),
+    ("GET", "/v1/publications", EVERYBODY),
+    ("GET", "/v1/publications/{id}", EVERYBODY),
+    ("POST", "/v1/publications/{id}/approve", ACCESS),
+    ("POST", "/v1/publications/{id}/decline", ACCESS),
+    ("POST", "/v1/publications/{id}/suspend", STOP_ACCESS),
+    ("POST", "/v1/publications/{id}/resume", STOP_ACCESS),
+    ("POST", "/v1/publications/{id}/revoke", STOP_ACCESS),
+    ("POST", "/v1/publications/{id}/credentials", ACCESS),
+    ("POST", "/v1/subscriptions", ACCESS),
+    ("GET", "/v1/subscriptions", EVERYBODY),
+    ("GET", "/v1/subscriptions/{id}", EVERYBODY),
+    ("POST", "/v1/subscriptions/{id}/approve", ACCESS),
+    ("POST", "/v1/subscriptions/{id}/decline", ACCESS),
+    ("POST", "/v1/subscriptions/{id}/suspend", STOP_ACCESS),
+    ("POST", "/v1/subscriptions/{id}/resume", STOP_ACCESS),
+    ("POST", "/v1/subscriptions/{id}/revoke", STOP_ACCESS),
+    ("POST", "/v1/subscriptions/{id}/credentials", ACCESS),
+    ("GET", "/v1/subscriptions/{id}/client-config", EVERYBODY),
+    ("GET", "/v1/credentials", EVERYBODY),
+    ("POST", "/v1/credentials/{login}/rotate", ACCESS),
+    ("POST", "/v1/credentials/{login}/revoke", STOP_ACCESS),
+    ("GET", "/v1/catalogue", EVERYBODY),
+    ("GET", "/v1/policy", EVERYBODY),
+    ("POST", "/v1/policy/explain", EVERYBODY),
+    ("GET", "/v1/cluster/plan", EVERYBODY),
+    ("POST", "/v1/cluster/apply", STEWARD),
+    ("GET", "/v1/cluster/drift", EVERYBODY),
+    ("GET", "/v1/activity", EVERYBODY),
+    ("POST", "/oauth/token", Open),
+    ("GET", "/.well-known/jwks.json", Open),
+    ("GET", "/openapi.json", Open),
+];
+
+/// What a route needs; `None` when the table does not name it. A HEAD is a GET without its body.
+pub(crate) fn need(method: &str, route: &str) -> Option<Need> {
+    let method = if method == "HEAD" { "GET" } else { method };
+    TABLE.iter().find(|(m, r, _)| *m == method && *r == route).map(|(_, _, need)| *need)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_route_stands_twice() {
+        let routes: BTreeSet<_> = TABLE.iter().map(|(method, route, _)| (method, route)).collect();
+        assert_eq!(routes.len(), TABLE.len());
+    }
+
+    #[test]
+    fn auditors_change_nothing_and_read_everything() {
+        for (method, route, need) in TABLE {
+            let Any(roles) = need else { continue };
+            let reads = *method == "GET" || *route == "/v1/policy/explain";
+            assert_eq!(roles.contains(&Auditor), reads, "{method} {route}");
+        }
+    }
+
+    #[test]
+    fn only_these_are_open() {
+        let open: Vec<_> = TABLE.iter().filter(|(_, _, need)| *need == Open).map(|(_, route, _)| *route).collect();
+        assert_eq!(open, ["/v1/sessions", "/oauth/token", "/.well-known/jwks.json", "/openapi.json"]);
+    }
+
+    #[test]
+    fn an_unknown_route_is_nobodys() {
+        assert_eq!(need("DELETE", "/v1/companies"), None);
+        assert_eq!(need("HEAD", "/v1/companies"), need("GET", "/v1/companies"));
+    }
+}

@@ -1,0 +1,37 @@
+//! What handlers and tasks share.
+
+use std::{sync::Arc, time::Duration};
+
+use authority_api::TokenSigner;
+use jointuse::Clock;
+use store::Store;
+
+use crate::{auth::throttle::Throttle, config::Config, issue::Publisher, link::ClusterLink, metrics::Metrics};
+
+/// One authority. Handlers get it as `State<AppState>`.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) config: Config,
+    /// Base URL by which others reach this service, without a slash at the end.
+    pub(crate) public_url: String,
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Signs access tokens and sessions.
+    pub(crate) tokens: TokenSigner,
+    /// Tells decisions to the services.
+    pub(crate) publisher: Publisher,
+    /// Makes the cluster follow.
+    pub(crate) link: Arc<ClusterLink>,
+    pub(crate) throttle: Throttle,
+    pub(crate) metrics: Metrics,
+}
+
+/// As axum passes it.
+pub(crate) type AppState = Arc<App>;
+
+impl App {
+    /// How long an answer waits for the brokers to have been told.
+    pub(crate) fn told_within(&self) -> Duration {
+        Duration::from_millis(self.config.policy_issue.told_within_ms)
+    }
+}
