@@ -1,7 +1,10 @@
 //! The database harness: up, logins, kill, restart.
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use testkit::postgres::Postgres;
+use testkit::{
+    postgres::Postgres,
+    process::{Launch, Process, run},
+};
 
 #[tokio::test]
 async fn what_was_committed_survives_a_kill() {
@@ -35,8 +38,8 @@ async fn a_wrong_password_is_refused_and_sql_errors_are_told() {
     let error = postgres.sql("postgres", "SELECT * FROM nowhere").await.unwrap_err().to_string();
     assert!(error.contains("relation \"nowhere\" does not exist"), "{error}");
     let psql = testkit::paths::postgres_bin().unwrap().join("psql");
-    let launch = testkit::process::Launch::new(psql).args([postgres.url("postgres", "admin")]).env("PGPASSWORD", "no");
-    let error = testkit::process::run(&launch, "SELECT 1").await.unwrap_err().to_string();
+    let launch = Launch::new(psql).args([postgres.url("postgres", "admin")]).env("PGPASSWORD", "no");
+    let error = run(&launch, "SELECT 1").await.unwrap_err().to_string();
     assert!(error.contains("password authentication failed"), "{error}");
 }
 
@@ -51,4 +54,40 @@ async fn a_given_directory_is_found_again() {
     let again = Postgres::start_at(&dir.path().join("pg")).await.unwrap();
     assert_eq!((again.port(), again.password()), (port, password.as_str()));
     assert_eq!(again.sql("postgres", "SELECT count(*) FROM kept").await.unwrap(), "0\n");
+}
+
+/// Not a test: the program that [`a_server_dies_with_a_killed_test`] kills.
+#[tokio::test]
+#[ignore = "started by another test"]
+async fn hold_a_server() {
+    let postgres = Postgres::start().await.unwrap();
+    let pid_file = std::env::var("HOLD_PID_FILE").unwrap();
+    std::fs::write(&pid_file, format!("{} {}\n", postgres.pid().unwrap(), postgres.directory().display())).unwrap();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_server_dies_with_a_killed_test() {
+    let dir = testkit::dir::Dir::temporary("orphan").unwrap();
+    let pid_file = dir.path().join("pid");
+    let launch = Launch::new(std::env::current_exe().unwrap())
+        .args(["--exact", "hold_a_server", "--ignored"])
+        .env("HOLD_PID_FILE", pid_file.display().to_string());
+    let mut holder = Process::start("holder", launch, dir.path().join("log")).unwrap();
+    let held = holder
+        .until("to hold a server", Duration::from_secs(60), async |_| {
+            let text = std::fs::read_to_string(&pid_file).ok()?;
+            let (pid, directory) = text.strip_suffix('\n')?.split_once(' ')?;
+            Some((pid.parse::<u32>().ok()?, directory.to_owned()))
+        })
+        .await
+        .unwrap();
+    let running =
+        |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "postgres\n");
+    assert!(running(held.0));
+    holder.kill9();
+    let gone =
+        testkit::wait::until("the server to end", Duration::from_secs(10), async || (!running(held.0)).then_some(()));
+    gone.await.unwrap();
+    std::fs::remove_dir_all(held.1).unwrap();
 }

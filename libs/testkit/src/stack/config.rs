@@ -17,36 +17,48 @@ impl Stack {
         let listen = |port: u16| ("listen", quoted(&format!("127.0.0.1:{port}")));
         let secret = |file: &str| Ok::<_, crate::Error>(quoted(&self.secret_file(file)?.display().to_string()));
         let key = |file: &str| quoted(&self.directory().join("keys").join(file).display().to_string());
-        let folder = self.dir.folder(name.as_str())?;
+        let state = self.dir.folder(&format!("{}/state", name.as_str()))?;
 
-        section("kafka", &[
-            ("bootstrap", quoted(&self.broker_bootstrap())),
-            ("login", quoted(name.login())),
-            ("password_file", secret(&format!("{}-kafka", name.as_str()))?),
-        ]);
-        section("database", &[
-            ("url", quoted(&self.postgres.url(name.as_str(), name.as_str()))),
-            ("password_file", secret(&format!("{}-database", name.as_str()))?),
-        ]);
+        section(
+            "kafka",
+            &[
+                ("bootstrap", quoted(&self.broker_bootstrap())),
+                ("login", quoted(name.login())),
+                ("password_file", secret(&format!("{}-kafka", name.as_str()))?),
+            ],
+        );
+        section(
+            "database",
+            &[
+                ("url", quoted(&self.postgres.url(name.as_str(), name.as_str()))),
+                ("password_file", secret(&format!("{}-database", name.as_str()))?),
+            ],
+        );
         if name != Name::Authority {
-            section("policy", &[
-                ("trusted_keys", format!("[{}]", key("policy.pub.pem"))),
-                ("state_dir", quoted(&folder.join("state").display().to_string())),
-            ]);
+            section(
+                "policy",
+                &[
+                    ("trusted_keys", format!("[{}]", key("policy.pub.pem"))),
+                    ("state_dir", quoted(&state.display().to_string())),
+                ],
+            );
         }
         match name {
             Name::Authority => {
                 section("http", &[listen(self.layout.authority)]);
-                section("policy_issue", &[
-                    ("key_file", key("policy.key")),
-                    ("validity_seconds", validity_seconds.to_string()),
-                    ("refresh_seconds", refresh_seconds.to_string()),
-                ]);
+                section(
+                    "policy_issue",
+                    &[
+                        ("key_file", key("policy.key")),
+                        ("validity_seconds", validity_seconds.to_string()),
+                        ("refresh_seconds", refresh_seconds.to_string()),
+                    ],
+                );
                 section("tokens", &[("key_file", key("token.key"))]);
-                section("public", &[
-                    ("url", quoted(&self.authority_url())),
-                    ("hub_bootstrap", quoted(&self.hub_bootstrap())),
-                ]);
+                section(
+                    "public",
+                    &[("url", quoted(&self.authority_url())), ("hub_bootstrap", quoted(&self.hub_bootstrap()))],
+                );
                 let logins: Result<Vec<_>> = [Name::Hub, Name::Intake, Name::History]
                     .into_iter()
                     .map(|service| Ok((service.login(), secret(&format!("{}-kafka", service.as_str()))?)))
@@ -55,11 +67,16 @@ impl Stack {
             }
             Name::Hub => {
                 section("admin", &[listen(self.layout.hub_admin)]);
-                section("listen", &[
-                    ("host", quoted("127.0.0.1")),
-                    ("bootstrap_port", self.layout.hub_bootstrap.to_string()),
-                    ("broker_port_base", self.layout.hub_brokers.to_string()),
-                ]);
+                section(
+                    "listen",
+                    &[
+                        ("host", quoted("127.0.0.1")),
+                        ("bootstrap_port", self.layout.hub_bootstrap.to_string()),
+                        ("broker_port_base", self.layout.hub_brokers.to_string()),
+                        // Known from the start, so that a hub that is up before its brokers opens the doors to them.
+                        ("node_ids", format!("{:?}", self.kafka.node_ids())),
+                    ],
+                );
             }
             Name::Intake => {
                 section("http", &[listen(self.layout.intake)]);

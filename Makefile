@@ -1,0 +1,69 @@
+# Thin verbs; what they do is in infra/local, and CI calls the same ones.
+# `make up PROFILE=release` runs the release build instead of the debug one.
+
+PROFILE ?= dev
+CARGO   ?= cargo
+BUILT   := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+LOCAL   := target/$(BUILT)/local
+# Two at a time: most of the black-box tests start a broker of their own.
+THREADS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test up status logs down clean bench fmt lint doc deny
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+setup: ## Install what is missing: Debian packages, Kafka, Python and Node clients
+	@infra/local/setup.sh
+
+build: setup ## Build everything
+	$(CARGO) build --workspace --profile $(PROFILE)
+
+demo: build ## Start the stack and tell the whole story step by step
+	@$(LOCAL) demo
+
+test: setup ## Run all tests, the black-box ones against real Kafka, PostgreSQL and stock clients
+	@echo "test   1/2 building the services that the black-box tests start"
+	@$(CARGO) build --workspace
+	@echo "test   2/2 all tests, $(THREADS) at a time in each program; the black-box ones start brokers and take minutes"
+	@$(CARGO) test --workspace --no-fail-fast -- --test-threads=$(THREADS) \
+	  || { echo "test   something failed: look for 'failures:' above; 'kept for a look' names folders with logs"; exit 1; }
+
+up: build ## Start a stack with sample companies and data in it, and write local/hub.env
+	@$(LOCAL) up
+
+status: $(LOCAL) ## Show what runs and where
+	@$(LOCAL) status
+
+logs: $(LOCAL) ## Show the logs' last lines (make logs SERVICE=hub FOLLOW=1)
+	@$(LOCAL) logs $(SERVICE) $(if $(FOLLOW),--follow)
+
+down: $(LOCAL) ## Stop the stack; its data stays
+	@$(LOCAL) down
+
+clean: $(LOCAL) ## Stop the stack and remove its data and logs; downloads and the build stay
+	@$(LOCAL) clean
+
+bench: setup ## Measure the hub, the intake and the history beside their limits (docs/benchmarks.md)
+	$(CARGO) build --workspace --release
+	target/release/bench
+
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+lint: ## Check formatting and lints; warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+doc: ## Build the code's documentation (target/doc)
+	$(CARGO) doc --workspace --no-deps
+
+deny: ## Check licences, sources and known vulnerabilities of the dependencies
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	@$(CARGO) deny check licenses bans sources
+	@$(CARGO) deny fetch db 2>/dev/null && $(CARGO) deny check advisories \
+	  || echo "deny   advisories were not checked: the database could not be fetched, or see above"
+
+$(LOCAL):
+	$(CARGO) build --profile $(PROFILE) -p local

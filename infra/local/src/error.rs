@@ -1,0 +1,46 @@
+//! Why a command of `local` failed.
+use std::path::PathBuf;
+
+/// The one error type of the commands; the text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// Nothing runs.
+    #[error("the stack is not running: start it with `make up`")]
+    NotRunning,
+    /// The supervisor ended while it was starting the stack.
+    #[error("the stack did not come up; the end of {log}:\n{tail}", log = .log.display())]
+    DidNotStart { log: PathBuf, tail: String },
+    /// A file could not be used.
+    #[error("cannot {what} {path}", path = .path.display())]
+    File {
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// A program could not be run.
+    #[error("cannot run {program}")]
+    Program {
+        program: &'static str,
+        #[source]
+        source: std::io::Error,
+    },
+    /// No such service.
+    #[error("no service {name}; there are: {known}")]
+    NoService { name: String, known: String },
+    /// Interrupted by the user.
+    #[error("interrupted; everything that was started has been stopped")]
+    Interrupted,
+    /// The harness failed.
+    #[error(transparent)]
+    Testkit(#[from] testkit::Error),
+    /// A step of the seed or of the demo failed.
+    #[error("{0}")]
+    Step(String),
+}
+
+/// Names what was tried with which file.
+pub(crate) fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> LocalError {
+    let path = path.into();
+    move |source| LocalError::File { what, path, source }
+}
