@@ -1,0 +1,105 @@
+//! Rows that history applies a second, beside PostgreSQL's COPY of the very rows into a table like it.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use testkit::{stack::Name, wait};
+
+use crate::{Failure, Result, bed::Bed, usage::median};
+
+const ROWS: u64 = 100_000;
+const PER_REQUEST: u64 = 5_000;
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// Medians of interleaved runs.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    rows_per_second: f64,
+    copy_per_second: f64,
+    ratio: f64,
+}
+
+pub(crate) async fn run(bed: &mut Bed, runs: usize, scale: f64) -> Result<Row> {
+    let rows = ((ROWS as f64 * scale) as u64).max(PER_REQUEST) / PER_REQUEST * PER_REQUEST;
+    let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..=runs {
+        bed.stack.service(Name::History)?.stop().await?;
+        publish(bed, round, rows).await?;
+        let applied = apply(bed, rows).await?;
+        let copied = copy(bed, rows).await?;
+        if round > 0 {
+            ours.push(applied);
+            theirs.push(copied);
+            ratios.push(applied / copied);
+        }
+    }
+    let middle = |figures: &[f64]| median(figures).unwrap_or(f64::NAN);
+    Ok(Row { rows_per_second: middle(&ours), copy_per_second: middle(&theirs), ratio: middle(&ratios) })
+}
+
+/// New contact events, while history is down.
+async fn publish(bed: &Bed, round: usize, rows: u64) -> Result<()> {
+    let token = bed.stack.access_token(&bed.member.publication, "intake").await?;
+    let url = format!("{}/v1/records/contact-event", bed.stack.intake_url());
+    let http = reqwest::Client::new();
+    for request in 0..rows / PER_REQUEST {
+        let body: Vec<Value> = (0..PER_REQUEST)
+            .map(|row| {
+                let number = request * PER_REQUEST + row;
+                json!({
+                    "reference": format!("history-{round}-{number}"),
+                    "contact": format!("bench-person-{}", number % 20_000),
+                    "occurred_at": "2026-01-15T09:00:00+09:00",
+                    "acquisition": {
+                        "method": "BUSINESS_MEETING", "acquired_on": "2026-01-15",
+                        "purpose": "group-services-guidance", "source": "bench",
+                    },
+                    "channel": "CALL", "direction": "OUTBOUND", "summary": "採用計画についての確認の電話",
+                })
+            })
+            .collect();
+        let answer = http.post(&url).bearer_auth(&token).json(&body).send().await?.error_for_status()?.text().await?;
+        let accepted = answer.matches("\"accepted\"").count() as u64;
+        if accepted < PER_REQUEST {
+            return Err(Failure::Rows(PER_REQUEST - accepted, PER_REQUEST));
+        }
+    }
+    Ok(())
+}
+
+/// From the first row that arrives in the table to the last: starting up is not counted.
+async fn apply(bed: &mut Bed, rows: u64) -> Result<f64> {
+    let before = count(bed).await?;
+    bed.stack.service(Name::History)?.start_again()?;
+    let mut began: Option<(Instant, u64)> = None;
+    let finished = wait::until("history to apply the rows", DEADLINE, async || {
+        let done = count(bed).await.ok()?.saturating_sub(before);
+        if done > 0 && began.is_none() {
+            began = Some((Instant::now(), done));
+        }
+        (done >= rows).then(|| (Instant::now(), done))
+    });
+    let (end, done) = finished.await?;
+    let (start, first) = began.ok_or(Failure::Answer("applied_offset"))?;
+    Ok((done - first) as f64 / (end - start).as_secs_f64())
+}
+
+async fn count(bed: &Bed) -> Result<u64> {
+    let sql = "SELECT coalesce(sum(next_offset), 0) FROM applied_offset WHERE topic = 'jointuse.contact-event'";
+    let text = bed.stack.postgres.sql("history", sql).await?;
+    text.trim().parse().map_err(|_| Failure::Answer("applied_offset"))
+}
+
+/// COPY of as many of the same rows into an empty table with the same indexes.
+async fn copy(bed: &Bed, rows: u64) -> Result<f64> {
+    let sql = |text: String| async move { bed.stack.postgres.sql("history", &text).await };
+    let file = bed.stack.postgres.data().join("bench.copy").display().to_string();
+    sql(format!("COPY (SELECT * FROM interaction LIMIT {rows}) TO '{file}'")).await?;
+    sql("DROP TABLE IF EXISTS bench_copy; CREATE TABLE bench_copy (LIKE interaction INCLUDING ALL)".to_owned()).await?;
+    let began = Instant::now();
+    sql(format!("COPY bench_copy FROM '{file}'")).await?;
+    let seconds = began.elapsed().as_secs_f64();
+    sql("DROP TABLE bench_copy".to_owned()).await?;
+    Ok(rows as f64 / seconds)
+}

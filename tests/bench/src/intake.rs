@@ -1,0 +1,106 @@
+//! Acknowledged rows a second through intake, beside Kafka's own ProducerPerformance with the same record size and acks.
+
+use std::time::Instant;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use testkit::kafka::ADMIN;
+
+use crate::{Failure, Result, bed::Bed, usage::median};
+
+/// Rows of one run, in requests of this many.
+const ROWS: u64 = 100_000;
+const PER_REQUEST: u64 = 5_000;
+/// Requests under way at once.
+const AT_ONCE: usize = 4;
+/// Bytes of an encoded contact of this benchmark, which ProducerPerformance is given too.
+const RECORD_BYTES: &str = "300";
+
+/// Medians of interleaved runs.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row {
+    rows_per_second: f64,
+    producer_performance_per_second: f64,
+    ratio: f64,
+}
+
+pub(crate) async fn run(bed: &mut Bed, runs: usize, scale: f64) -> Result<Row> {
+    let rows = ((ROWS as f64 * scale) as u64).max(PER_REQUEST);
+    let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..=runs {
+        let theirs_now = producer_performance(bed, rows * 5).await?;
+        let ours_now = intake(bed, round, rows).await?;
+        if round > 0 {
+            ours.push(ours_now);
+            theirs.push(theirs_now);
+            ratios.push(ours_now / theirs_now);
+        }
+    }
+    let middle = |figures: &[f64]| median(figures).unwrap_or(f64::NAN);
+    Ok(Row { rows_per_second: middle(&ours), producer_performance_per_second: middle(&theirs), ratio: middle(&ratios) })
+}
+
+/// Posts new contacts as JSON and counts what was accepted, which means acknowledged by the broker.
+async fn intake(bed: &Bed, round: usize, rows: u64) -> Result<f64> {
+    let token = bed.stack.access_token(&bed.member.publication, "intake").await?;
+    let url = format!("{}/v1/records/contact", bed.stack.intake_url());
+    let http = reqwest::Client::new();
+    let requests = rows / PER_REQUEST;
+    let bodies: Vec<Vec<u8>> = (0..requests).map(|request| body(round, request)).collect();
+    let began = Instant::now();
+    let mut waiting = bodies.into_iter();
+    let mut running = tokio::task::JoinSet::new();
+    let mut accepted = 0;
+    loop {
+        while running.len() < AT_ONCE {
+            let Some(body) = waiting.next() else { break };
+            let request = http.post(&url).bearer_auth(&token).header("content-type", "application/json").body(body);
+            running.spawn(async move { request.send().await?.error_for_status()?.text().await });
+        }
+        let Some(done) = running.join_next().await else { break };
+        let text = done.map_err(|_| Failure::Answer("intake"))??;
+        accepted += text.matches("\"accepted\"").count() as u64;
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    // A summary object may say the word once more per answer.
+    if accepted < requests * PER_REQUEST {
+        return Err(Failure::Rows(requests * PER_REQUEST - accepted, requests * PER_REQUEST));
+    }
+    Ok((requests * PER_REQUEST) as f64 / seconds)
+}
+
+fn body(round: usize, request: u64) -> Vec<u8> {
+    let rows: Vec<Value> = (0..PER_REQUEST)
+        .map(|row| {
+            let number = request * PER_REQUEST + row;
+            json!({
+                "reference": format!("bench-{round}-{number}"),
+                "acquisition": {
+                    "method": "BUSINESS_CARD", "acquired_on": "2025-04-01",
+                    "purpose": "group-services-guidance", "source": "bench",
+                },
+                "name": { "full": "見本 太郎", "family": "見本", "given": "太郎" },
+                "organisation": format!("株式会社見本{}", number % 5000),
+                "department": "営業部", "title": "部長",
+                "postal_code": "151-0053", "address": "東京都渋谷区見本町1-2-3 見本ビル4階",
+                "email": format!("taro{number}@mihon{}.example", number % 5000),
+                "telephone": "03-5555-0100", "mobile": "090-5555-0100",
+            })
+        })
+        .collect();
+    Value::Array(rows).to_string().into_bytes()
+}
+
+async fn producer_performance(bed: &Bed, count: u64) -> Result<f64> {
+    let kafka = &bed.stack.kafka;
+    let properties = kafka.client_properties(ADMIN, kafka.password(ADMIN))?.display().to_string();
+    let count = count.to_string();
+    let args = ["--topic", "jointuse.transaction", "--num-records", &count, "--record-size", RECORD_BYTES];
+    let more = ["--throughput", "-1", "--command-config", &properties, "--command-property", "acks=all"];
+    let text = kafka.tool("org.apache.kafka.tools.ProducerPerformance", &[args.as_slice(), &more].concat()).await?;
+    // The last line: "N records sent, R records/sec (…)".
+    let line =
+        text.lines().rev().find(|line| line.contains("records/sec")).ok_or(Failure::Answer("ProducerPerformance"))?;
+    let rate = line.split("records sent, ").nth(1).and_then(|rest| rest.split(' ').next());
+    rate.and_then(|rate| rate.parse().ok()).ok_or(Failure::Answer("ProducerPerformance"))
+}

@@ -1,0 +1,114 @@
+//! `make bench`: what the hub costs, as ratios in one interleaved run.
+//!
+//! Every figure stands beside one of the same run: a direct read, a plain byte forwarder (the limit of any gateway on
+//! sockets), Kafka's own producer, PostgreSQL's COPY. A machine's speed drifts; ratios of neighbouring runs hold.
+
+mod bed;
+mod consume;
+mod error;
+mod forwarder;
+mod history;
+mod intake;
+mod latency;
+mod report;
+mod usage;
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+
+pub(crate) use error::{Failure, Result};
+
+/// Measure the hub beside a direct read, a plain forwarder, and the peers' own tools.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// What to measure; everything when none is named.
+    #[arg(long = "only", value_enum)]
+    only: Vec<Part>,
+    /// Counted rounds of each measurement, after one that is not counted.
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// Multiplies the number of records: 0.1 for a quick look.
+    #[arg(long, default_value_t = 1.0)]
+    scale: f64,
+    /// Where the figures go, as JSON.
+    #[arg(long, default_value = "local/bench-report.json")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Forward bytes; started by the benchmark itself.
+    #[command(hide = true)]
+    Forward { listen: SocketAddr, to: SocketAddr },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Consume,
+    Latency,
+    Memory,
+    Intake,
+    History,
+}
+
+/// All figures of a run.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    machine: String,
+    runs: usize,
+    scale: f64,
+    consume: Vec<consume::Row>,
+    latency: Vec<latency::Row>,
+    memory: Vec<latency::Memory>,
+    intake: Option<intake::Row>,
+    history: Option<history::Row>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(Command::Forward { listen, to }) = cli.command {
+        return match forwarder::run(listen, to).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
+    match measure(&cli).await {
+        Ok(report) => report::print(&report, &cli.out),
+        Err(failure) => report::failed(&failure),
+    }
+}
+
+async fn measure(cli: &Cli) -> Result<Report> {
+    let wanted = |part| cli.only.is_empty() || cli.only.contains(&part);
+    report::say("starting a broker, a database, the services and a forwarder");
+    let mut bed = bed::Bed::start().await?;
+    let mut report = Report { machine: report::machine(), runs: cli.runs, scale: cli.scale, ..Report::default() };
+    // Memory first: afterwards buffers have grown.
+    if wanted(Part::Memory) {
+        report::say("memory: one idle client, then 200");
+        report.memory = latency::memory(&mut bed).await?;
+    }
+    if wanted(Part::Latency) {
+        report::say("latency: one record at a time, three ways");
+        report.latency = latency::run(&mut bed, cli.runs).await?;
+    }
+    if wanted(Part::Intake) {
+        report::say("intake: acknowledged rows, beside ProducerPerformance");
+        report.intake = Some(intake::run(&mut bed, cli.runs, cli.scale).await?);
+    }
+    if wanted(Part::History) {
+        report::say("history: applied rows, beside COPY of the same rows");
+        report.history = Some(history::run(&mut bed, cli.runs, cli.scale).await?);
+    }
+    if wanted(Part::Consume) {
+        report::say("consume: 100, 400 and 1,000 bytes, librdkafka and Java, three ways");
+        report.consume = consume::run(&mut bed, cli.runs, cli.scale).await?;
+    }
+    Ok(report)
+}
