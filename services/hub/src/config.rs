@@ -1,0 +1,169 @@
+//! Configuration; `default.toml` explains each key.
+
+use std::{net::IpAddr, time::Duration};
+
+use authority_api::PolicyConfig;
+use bus::KafkaConfig;
+use runtime::{
+    Invalid, Settings,
+    sections::{AdminConfig, ShutdownConfig, TelemetryConfig},
+};
+use serde::Deserialize;
+use store::DatabaseConfig;
+
+use crate::cluster::Address;
+
+/// Everything.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The doors that clients use.
+    pub(crate) listen: Listen,
+    /// Health and metrics.
+    pub(crate) admin: AdminConfig,
+    /// Brokers and the hub's own login.
+    pub(crate) kafka: KafkaConfig,
+    /// Disclosures.
+    pub(crate) database: DatabaseConfig,
+    /// Signed policy.
+    pub(crate) policy: PolicyConfig,
+    /// Bounds.
+    pub(crate) limits: LimitsConfig,
+    /// Logs and traces.
+    pub(crate) telemetry: TelemetryConfig,
+    /// Shutdown.
+    pub(crate) shutdown: ShutdownConfig,
+}
+
+/// `[listen]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listen {
+    /// Address to bind.
+    pub(crate) host: IpAddr,
+    /// Host that clients are told.
+    pub(crate) advertised_host: String,
+    /// Port that leads to any broker.
+    pub(crate) bootstrap_port: u16,
+    /// Port of broker n is this plus n; 0 takes free ports.
+    pub(crate) broker_port_base: u16,
+    /// Doors opened at start.
+    pub(crate) node_ids: Vec<i32>,
+}
+
+/// `[limits]`, as configured.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LimitsConfig {
+    connections: usize,
+    login_seconds: u64,
+    login_frame_bytes: usize,
+    request_bytes: usize,
+    request_seconds: u64,
+    stall_seconds: u64,
+    connect_ms: u64,
+    fetch_bytes: i32,
+    answer_bytes: usize,
+    /// For the budget.
+    pub(crate) memory_bytes: usize,
+    /// For the budget.
+    pub(crate) keep_bytes: usize,
+}
+
+/// Bounds on what connections may take.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    /// Open connections.
+    pub(crate) connections: usize,
+    /// From connecting to a finished login.
+    pub(crate) login: Duration,
+    /// Bytes of a request before login.
+    pub(crate) login_frame: usize,
+    /// Bytes of an answer before login.
+    pub(crate) login_answer: usize,
+    /// Bytes of a request.
+    pub(crate) request: usize,
+    /// From the first byte of a request to its last.
+    pub(crate) frame: Duration,
+    /// A client that takes nothing for that long is left.
+    pub(crate) stall: Duration,
+    /// Connecting to a broker.
+    pub(crate) connect: Duration,
+    /// Bytes that a Fetch may ask for.
+    pub(crate) fetch_bytes: i32,
+    /// Bytes of a broker's answer.
+    pub(crate) answer: usize,
+}
+
+impl From<&LimitsConfig> for Limits {
+    fn from(c: &LimitsConfig) -> Self {
+        Self {
+            connections: c.connections,
+            login: Duration::from_secs(c.login_seconds),
+            login_frame: c.login_frame_bytes,
+            login_answer: 256 * 1024,
+            request: c.request_bytes,
+            frame: Duration::from_secs(c.request_seconds),
+            stall: Duration::from_secs(c.stall_seconds),
+            connect: Duration::from_millis(c.connect_ms),
+            fetch_bytes: c.fetch_bytes,
+            answer: c.answer_bytes,
+        }
+    }
+}
+
+impl Config {
+    /// Where to find brokers first.
+    pub(crate) fn bootstrap(&self) -> Vec<Address> {
+        self.kafka.bootstrap.split(',').filter_map(|text| Address::parse(text.trim())).collect()
+    }
+}
+
+impl Settings for Config {
+    fn telemetry(&self) -> &TelemetryConfig {
+        &self.telemetry
+    }
+
+    fn shutdown(&self) -> &ShutdownConfig {
+        &self.shutdown
+    }
+
+    fn validate(&self) -> Vec<Invalid> {
+        let mut invalid = Vec::new();
+        let mut check = |ok: bool, key: &str, message: &str| {
+            if !ok {
+                invalid.push(Invalid::new(key, message));
+            }
+        };
+        let l = &self.limits;
+        check(!self.listen.advertised_host.is_empty(), "listen.advertised_host", "must name a host that clients reach");
+        let ports_fit = self.listen.node_ids.iter().all(|node| port_of(self.listen.broker_port_base, *node).is_some());
+        check(ports_fit, "listen.node_ids", "broker_port_base plus a node id must be a port, and no id negative");
+        check(!self.bootstrap().is_empty(), "kafka.bootstrap", "must be host:port, several separated by commas");
+        check(l.connections > 0, "limits.connections", "must be at least 1");
+        check(l.login_seconds > 0, "limits.login_seconds", "must be at least 1");
+        check((1024..=1 << 20).contains(&l.login_frame_bytes), "limits.login_frame_bytes", "must be 1 KiB to 1 MiB");
+        check(l.request_bytes >= l.login_frame_bytes, "limits.request_bytes", "must not be below login_frame_bytes");
+        check(l.request_seconds > 0, "limits.request_seconds", "must be at least 1");
+        check(l.stall_seconds > 0, "limits.stall_seconds", "must be at least 1");
+        check(l.connect_ms > 0, "limits.connect_ms", "must be at least 1");
+        check(
+            l.fetch_bytes >= 1 << 20,
+            "limits.fetch_bytes",
+            "must be at least 1 MiB, Kafka's default for one partition",
+        );
+        let fetch = usize::try_from(l.fetch_bytes).unwrap_or(0);
+        check(l.answer_bytes >= fetch, "limits.answer_bytes", "must not be below fetch_bytes");
+        check(l.memory_bytes >= fetch, "limits.memory_bytes", "must not be below fetch_bytes");
+        if let Err(error) = self.database.validate() {
+            invalid.push(Invalid::new("database", error.to_string()));
+        }
+        invalid
+    }
+}
+
+/// The port of a node's door; 0 stands for a free one.
+pub(crate) fn port_of(base: u16, node: i32) -> Option<u16> {
+    let node = u16::try_from(node).ok()?;
+    if base == 0 { Some(0) } else { base.checked_add(node) }
+}

@@ -1,0 +1,221 @@
+//! Frames over sockets: nothing is allocated from a claimed length alone, and nothing may arrive slowly for ever.
+
+use std::{collections::VecDeque, io, time::Duration};
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::tcp::ReadHalf,
+    time::timeout,
+};
+use wire::{
+    WireError,
+    frame::{self, PREFIX},
+};
+
+use crate::{conn::End, refusal::Refusal};
+
+/// How much of a large frame's buffer is granted before its bytes arrive.
+const STEP: usize = 64 * 1024;
+
+/// A frame with its length prefix.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    pub(crate) whole: Bytes,
+}
+
+impl Frame {
+    /// Without the prefix.
+    pub(crate) fn body(&self) -> Bytes {
+        self.whole.slice(PREFIX.min(self.whole.len())..)
+    }
+}
+
+/// Reads one request. Waits as long as it takes for the first byte (no memory is held meanwhile); from then on the
+/// frame must be complete within `patience`.
+pub(crate) async fn read_request(socket: &mut ReadHalf<'_>, cap: usize, patience: Duration) -> Result<Frame, End> {
+    let mut prefix = [0; PREFIX];
+    let got = loop {
+        // Readiness may be stale: only bytes count as a beginning.
+        socket.readable().await?;
+        match socket.try_read(&mut prefix) {
+            Ok(0) => return Err(End::ClientClosed),
+            Ok(n) => break n,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error.into()),
+        }
+    };
+    match timeout(patience, read_growing(socket, prefix, got, cap)).await {
+        Ok(frame) => frame,
+        Err(_) => Err(End::Refused(Refusal::Slow)),
+    }
+}
+
+/// The rest of a frame of which `got` bytes of the prefix are there.
+async fn read_growing<R: AsyncRead + Unpin>(
+    socket: &mut R,
+    mut prefix: [u8; PREFIX],
+    got: usize,
+    cap: usize,
+) -> Result<Frame, End> {
+    socket.read_exact(prefix.get_mut(got..).unwrap_or_default()).await?;
+    let length = frame::length(prefix, cap).map_err(|_| End::Refused(Refusal::FrameSize))?;
+    let mut buffer = BytesMut::with_capacity(PREFIX + length.min(STEP));
+    buffer.extend_from_slice(&prefix);
+    let total = PREFIX + length;
+    while buffer.len() < total {
+        if buffer.capacity() == buffer.len() {
+            buffer.reserve(buffer.len().min(total - buffer.len()));
+        }
+        let left = u64::try_from(total - buffer.len()).unwrap_or(u64::MAX);
+        if (&mut *socket).take(left).read_buf(&mut buffer).await? == 0 {
+            return Err(End::ClientClosed);
+        }
+    }
+    Ok(Frame { whole: buffer.freeze() })
+}
+
+/// Reads the length prefix of a broker's answer.
+pub(crate) async fn read_prefix<R: AsyncRead + Unpin>(
+    socket: &mut R,
+    cap: usize,
+) -> Result<([u8; PREFIX], usize), End> {
+    let mut prefix = [0; PREFIX];
+    socket.read_exact(&mut prefix).await.map_err(End::upstream)?;
+    match frame::length(prefix, cap) {
+        Ok(length) => Ok((prefix, length)),
+        Err(WireError::FrameSize { claimed, .. }) => {
+            tracing::error!(claimed, cap, "a broker's answer is larger than hub.max_answer_bytes");
+            Err(End::Refused(Refusal::BrokerAnswer))
+        }
+        Err(_) => Err(End::Refused(Refusal::BrokerAnswer)),
+    }
+}
+
+/// Reads the rest of a broker's answer into a buffer of that capacity.
+pub(crate) async fn read_rest<R: AsyncRead + Unpin>(
+    socket: &mut R,
+    prefix: [u8; PREFIX],
+    length: usize,
+    mut buffer: BytesMut,
+) -> Result<BytesMut, End> {
+    buffer.extend_from_slice(&prefix);
+    let total = PREFIX + length;
+    let mut limited = socket.take(u64::try_from(length).unwrap_or(u64::MAX));
+    while buffer.len() < total {
+        if limited.read_buf(&mut buffer).await.map_err(End::upstream)? == 0 {
+            return Err(End::UpstreamClosed);
+        }
+    }
+    Ok(buffer)
+}
+
+/// Writes all of it, or gives up when the client takes nothing for `patience`.
+pub(crate) async fn write_client<W: AsyncWrite + Unpin>(
+    socket: &mut W,
+    mut bytes: &[u8],
+    patience: Duration,
+) -> Result<(), End> {
+    while !bytes.is_empty() {
+        match timeout(patience, socket.write(bytes)).await {
+            Ok(Ok(0)) => return Err(End::ClientClosed),
+            Ok(Ok(n)) => bytes = bytes.get(n..).unwrap_or_default(),
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => return Err(End::Refused(Refusal::Stalled)),
+        }
+    }
+    Ok(())
+}
+
+/// Writes pieces with as few system calls as may be.
+pub(crate) async fn write_pieces<W: AsyncWrite + Unpin>(
+    socket: &mut W,
+    pieces: Vec<Bytes>,
+    patience: Duration,
+) -> Result<(), End> {
+    let mut pieces = Pieces(pieces.into());
+    while pieces.has_remaining() {
+        match timeout(patience, socket.write_buf(&mut pieces)).await {
+            Ok(Ok(0)) => return Err(End::ClientClosed),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => return Err(End::Refused(Refusal::Stalled)),
+        }
+    }
+    Ok(())
+}
+
+/// Slices as one [`Buf`] whose vectored view shows them all.
+struct Pieces(VecDeque<Bytes>);
+
+impl Buf for Pieces {
+    fn remaining(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.0.iter().find(|piece| !piece.is_empty()).map_or(&[], |piece| piece.as_ref())
+    }
+
+    fn advance(&mut self, mut n: usize) {
+        while n > 0 {
+            let Some(first) = self.0.front_mut() else { return };
+            if first.len() > n {
+                first.advance(n);
+                return;
+            }
+            n -= first.len();
+            self.0.pop_front();
+        }
+        while self.0.front().is_some_and(Bytes::is_empty) {
+            self.0.pop_front();
+        }
+    }
+
+    fn chunks_vectored<'a>(&'a self, out: &mut [io::IoSlice<'a>]) -> usize {
+        let mut filled = 0;
+        for (slot, piece) in out.iter_mut().zip(self.0.iter().filter(|piece| !piece.is_empty())) {
+            *slot = io::IoSlice::new(piece);
+            filled += 1;
+        }
+        filled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_frame_that_claims_much_and_sends_little_costs_little() {
+        let (mut client, mut hub) = tokio::io::duplex(1024);
+        let task = tokio::spawn(async move {
+            read_growing(&mut hub, [0; PREFIX], 0, 1 << 30).await.map(|frame| frame.whole.len())
+        });
+        client.write_all(&(1i32 << 29).to_be_bytes()).await.unwrap();
+        client.write_all(&[1; 100]).await.unwrap();
+        drop(client);
+        assert!(matches!(task.await.unwrap(), Err(End::ClientClosed)));
+    }
+
+    #[tokio::test]
+    async fn pieces_are_written_in_order() {
+        let (mut hub, mut client) = tokio::io::duplex(3);
+        let write = tokio::spawn(async move {
+            let pieces =
+                vec![Bytes::from_static(b"ab"), Bytes::new(), Bytes::from_static(b"cdefg"), Bytes::from_static(b"h")];
+            write_pieces(&mut hub, pieces, Duration::from_secs(5)).await.map_err(|_| ())
+        });
+        let mut out = String::new();
+        client.read_to_string(&mut out).await.unwrap();
+        write.await.unwrap().unwrap();
+        assert_eq!(out, "abcdefgh");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_is_left() {
+        let (mut hub, _client) = tokio::io::duplex(4);
+        let end = write_client(&mut hub, b"more than four", Duration::from_millis(30)).await;
+        assert!(matches!(end, Err(End::Refused(Refusal::Stalled))));
+    }
+}

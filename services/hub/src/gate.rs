@@ -1,0 +1,197 @@
+//! The policy as connections see it: who is let in, and which topic a login may have delivered, now.
+//!
+//! A decision costs some 20 µs, so permits are kept per connection and topic until the next snapshot or the permit's own
+//! end. Nothing is kept across snapshots: a revocation is in force with the next look, and every look is at the snapshot in
+//! force.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use authority_api::PolicyHandle;
+use chrono::{DateTime, Utc};
+use jointuse::{Clock, KafkaTopicId, Login, SubscriptionId, TopicName};
+use policy::{Action, Denial, GrantId, Permit, Policy, Request, decide};
+
+use crate::refusal::Refusal;
+
+/// Why a login is not let in (any more).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NotAdmitted {
+    /// For the metric.
+    pub(crate) refusal: Refusal,
+    /// Ids of the rules not met, when the policy decided.
+    pub(crate) rules: String,
+    /// When the decision behind it was made, if it is in a snapshot.
+    pub(crate) changed_at: Option<DateTime<Utc>>,
+    /// Number of the snapshot.
+    pub(crate) snapshot: u64,
+}
+
+/// Reads the policy in force.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate {
+    handle: PolicyHandle,
+    clock: Arc<dyn Clock>,
+}
+
+impl Gate {
+    /// Reads from `handle`, at the instants of `clock`.
+    pub(crate) fn new(handle: PolicyHandle, clock: Arc<dyn Clock>) -> Self {
+        Self { handle, clock }
+    }
+
+    /// Now.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// Whether there is a policy to decide by.
+    pub(crate) fn open(&self) -> bool {
+        self.handle.current(self.now()).is_some()
+    }
+
+    /// A handle that wakes up with every new snapshot.
+    pub(crate) fn handle(&self) -> PolicyHandle {
+        self.handle.clone()
+    }
+
+    /// Lets a login in that the broker has authenticated.
+    pub(crate) fn admit(&self, login: &str) -> Result<Guard, NotAdmitted> {
+        let login: Login = login.parse().map_err(|_| NotAdmitted {
+            refusal: Refusal::Login,
+            rules: String::new(),
+            changed_at: None,
+            snapshot: 0,
+        })?;
+        let standing = self.standing(&login)?;
+        let group_prefix = format!("ju.{}.", standing.subscription);
+        Ok(Guard { gate: self.clone(), login, group_prefix, standing: Mutex::new(Arc::new(standing)) })
+    }
+
+    /// A login stands while its credential is live and at least one topic of its subscription may be delivered.
+    fn standing(&self, login: &Login) -> Result<Standing, NotAdmitted> {
+        let at = self.now();
+        let refuse = |refusal, rules: String, policy: Option<&Policy>| NotAdmitted {
+            refusal,
+            rules,
+            changed_at: policy.map(|p| p.snapshot().changed_at),
+            snapshot: policy.map_or(0, |p| p.snapshot().number),
+        };
+        let Some(policy) = self.handle.current(at) else {
+            return Err(refuse(Refusal::NoPolicy, String::new(), None));
+        };
+        let Some(grant) = policy.credential(login).filter(|c| c.live).and_then(|c| policy.grant(&c.grant)) else {
+            return Err(refuse(Refusal::Login, String::new(), Some(&policy)));
+        };
+        let GrantId::Subscription(subscription) = grant.id.clone() else {
+            return Err(refuse(Refusal::Login, String::new(), Some(&policy)));
+        };
+        let mut denied = String::new();
+        for topic in &grant.topics {
+            let request = Request { login, action: Action::Deliver, topic, topic_id: None, at };
+            match decide(&request, &policy) {
+                Ok(permit) => {
+                    let valid_until = permit.valid_until();
+                    return Ok(Standing { subscription, valid_until, policy, permits: Mutex::default() });
+                }
+                Err(denial) => denied = denial.rule_ids().join(","),
+            }
+        }
+        Err(refuse(Refusal::Subscription, denied, Some(&policy)))
+    }
+}
+
+/// Decisions for one login under one snapshot.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    subscription: SubscriptionId,
+    valid_until: DateTime<Utc>,
+    policy: Arc<Policy>,
+    permits: Mutex<HashMap<Asked, Decided>>,
+}
+
+type Asked = (TopicName, Option<KafkaTopicId>);
+type Decided = Result<Arc<Permit>, Arc<Denial>>;
+
+/// One connection's view of the policy.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    gate: Gate,
+    login: Login,
+    group_prefix: String,
+    standing: Mutex<Arc<Standing>>,
+}
+
+impl Guard {
+    /// Who.
+    pub(crate) const fn login(&self) -> &Login {
+        &self.login
+    }
+
+    /// The subscription that the login belonged to when it was let in.
+    pub(crate) fn subscription(&self) -> SubscriptionId {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).subscription.clone()
+    }
+
+    /// Whether the group may be used by this subscription.
+    pub(crate) fn owns_group(&self, group: &str) -> bool {
+        group.starts_with(&self.group_prefix)
+    }
+
+    /// Until when the login stands by itself, unless a snapshot says otherwise before.
+    pub(crate) fn check(&self) -> Result<DateTime<Utc>, NotAdmitted> {
+        self.current().map(|standing| standing.valid_until)
+    }
+
+    /// Number of the snapshot that decides now.
+    pub(crate) fn snapshot(&self) -> Option<u64> {
+        self.current().ok().map(|standing| standing.policy.snapshot().number)
+    }
+
+    fn current(&self) -> Result<Arc<Standing>, NotAdmitted> {
+        let mut kept = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.gate.now();
+        let same = self.gate.handle.current(now).is_some_and(|policy| Arc::ptr_eq(&policy, &kept.policy));
+        if !same || now >= kept.valid_until {
+            let fresh = self.gate.standing(&self.login)?;
+            // A credential never changes hands; should a snapshot say so, this connection is over.
+            if fresh.subscription != kept.subscription {
+                return Err(NotAdmitted {
+                    refusal: Refusal::Login,
+                    rules: String::new(),
+                    changed_at: Some(fresh.policy.snapshot().changed_at),
+                    snapshot: fresh.policy.snapshot().number,
+                });
+            }
+            *kept = Arc::new(fresh);
+        }
+        Ok(Arc::clone(&kept))
+    }
+
+    /// Decides one topic by the policy in force. `id` is what Kafka calls the topic of that name now, if it is known.
+    pub(crate) fn permit(&self, topic: &str, id: Option<KafkaTopicId>) -> Result<Arc<Permit>, Refusal> {
+        let standing = self.current().map_err(|no| no.refusal)?;
+        let name: TopicName = topic.parse().map_err(|_| Refusal::Topic)?;
+        let asked = (name, id);
+        let mut permits = standing.permits.lock().unwrap_or_else(PoisonError::into_inner);
+        // Bounded: names come from clients.
+        if permits.len() > 1_000 && !permits.contains_key(&asked) {
+            permits.clear();
+        }
+        let now = self.gate.now();
+        let decided = permits.entry(asked).or_insert_with_key(|(topic, topic_id)| {
+            let request = Request { login: &self.login, action: Action::Deliver, topic, topic_id: *topic_id, at: now };
+            decide(&request, &standing.policy).map(Arc::new).map_err(Arc::new)
+        });
+        match decided {
+            Ok(permit) if now < permit.valid_until() => Ok(Arc::clone(permit)),
+            Ok(_) => Err(Refusal::NoPolicy),
+            Err(denial) if denial.rule_ids().iter().any(|rule| *rule == "topic-identity") => {
+                Err(Refusal::TopicRecreated)
+            }
+            Err(_) => Err(Refusal::Topic),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Names of everything the hub measures. Labels are topics, logins, reasons and API names; never anything of a record.
+
+use std::time::Duration;
+
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Gauge, Histogram, UpDownCounter},
+};
+use runtime::metrics::Metric;
+
+use crate::refusal::Refusal;
+
+/// The metrics' names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Name {
+    /// Open client connections.
+    Connections,
+    /// Connections ended, by why.
+    Closed,
+    /// Requests, by API.
+    Requests,
+    /// Refusals, by reason and API.
+    Refusals,
+    /// Record set bytes that left, by topic.
+    DeliveredBytes,
+    /// Records that left, by topic.
+    DeliveredRecords,
+    /// From the decision to the closed connection.
+    Revocation,
+    /// From handing over to durable.
+    Disclosure,
+    /// Rows in one transaction.
+    DisclosureRows,
+    /// Policy offers ignored, by reason.
+    PolicyAlarms,
+    /// Number of the snapshot in force.
+    PolicyNumber,
+    /// Seconds until the policy expires; negative when it has.
+    PolicySecondsLeft,
+}
+
+impl Metric for Name {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Connections => "hub_connections",
+            Self::Closed => "hub_connections_closed_total",
+            Self::Requests => "hub_requests_total",
+            Self::Refusals => "hub_refusals_total",
+            Self::DeliveredBytes => "hub_delivered_bytes_total",
+            Self::DeliveredRecords => "hub_delivered_records_total",
+            Self::Revocation => "hub_revocation_seconds",
+            Self::Disclosure => "hub_disclosure_commit_seconds",
+            Self::DisclosureRows => "hub_disclosure_rows",
+            Self::PolicyAlarms => "hub_policy_alarms_total",
+            Self::PolicyNumber => "hub_policy_number",
+            Self::PolicySecondsLeft => "hub_policy_seconds_left",
+        }
+    }
+
+    fn help(self) -> &'static str {
+        match self {
+            Self::Connections => "Open client connections",
+            Self::Closed => "Client connections ended, by reason",
+            Self::Requests => "Requests read from clients, by API",
+            Self::Refusals => "Requests, topics and connections refused, by reason and API",
+            Self::DeliveredBytes => "Bytes of record sets delivered, by topic",
+            Self::DeliveredRecords => "Records delivered, by topic",
+            Self::Revocation => "From the decision that ended a grant to the closed connection",
+            Self::Disclosure => "From handing a disclosure over until it was durable",
+            Self::DisclosureRows => "Disclosure rows committed together",
+            Self::PolicyAlarms => "Policy snapshots ignored, by reason: each is worth a look",
+            Self::PolicyNumber => "Number of the policy snapshot in force",
+            Self::PolicySecondsLeft => "Seconds until the policy in force expires",
+        }
+    }
+}
+
+/// The instruments.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    connections: UpDownCounter<i64>,
+    closed: Counter<u64>,
+    requests: Counter<u64>,
+    refusals: Counter<u64>,
+    delivered_bytes: Counter<u64>,
+    delivered_records: Counter<u64>,
+    revocation: Histogram<f64>,
+    disclosure: Histogram<f64>,
+    disclosure_rows: Histogram<f64>,
+    policy_alarms: Counter<u64>,
+    policy_number: Gauge<f64>,
+    policy_left: Gauge<f64>,
+}
+
+impl Metrics {
+    /// Makes them; call once, after telemetry is set up.
+    pub(crate) fn new() -> Self {
+        Self {
+            connections: Name::Connections.up_down(),
+            closed: Name::Closed.counter(),
+            requests: Name::Requests.counter(),
+            refusals: Name::Refusals.counter(),
+            delivered_bytes: Name::DeliveredBytes.counter(),
+            delivered_records: Name::DeliveredRecords.counter(),
+            revocation: Name::Revocation.seconds(),
+            disclosure: Name::Disclosure.seconds(),
+            disclosure_rows: Name::DisclosureRows
+                .histogram(vec![1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 1000.0]),
+            policy_alarms: Name::PolicyAlarms.counter(),
+            policy_number: Name::PolicyNumber.gauge(),
+            policy_left: Name::PolicySecondsLeft.gauge(),
+        }
+    }
+
+    /// A connection was accepted.
+    pub(crate) fn opened(&self) {
+        self.connections.add(1, &[]);
+    }
+
+    /// A connection ended.
+    pub(crate) fn closed(&self, why: &'static str) {
+        self.connections.add(-1, &[]);
+        self.closed.add(1, &[KeyValue::new("why", why)]);
+    }
+
+    /// A request was read.
+    pub(crate) fn request(&self, api: &'static str) {
+        self.requests.add(1, &[KeyValue::new("api", api)]);
+    }
+
+    /// Something was refused.
+    pub(crate) fn refused(&self, why: Refusal, api: &'static str) {
+        self.refusals.add(1, &[KeyValue::new("reason", why.label()), KeyValue::new("api", api)]);
+    }
+
+    /// Records left for a client.
+    pub(crate) fn delivered(&self, topic: &str, bytes: usize, records: u64) {
+        let label = [KeyValue::new("topic", topic.to_owned())];
+        self.delivered_bytes.add(u64::try_from(bytes).unwrap_or(u64::MAX), &label);
+        self.delivered_records.add(records, &label);
+    }
+
+    /// A live connection was closed by a decision.
+    pub(crate) fn revoked(&self, seconds: f64) {
+        self.revocation.record(seconds, &[]);
+    }
+
+    /// Rows became durable.
+    pub(crate) fn disclosed(&self, rows: usize, took: Duration) {
+        self.disclosure.record(took.as_secs_f64(), &[]);
+        self.disclosure_rows.record(f64::from(u32::try_from(rows).unwrap_or(u32::MAX)), &[]);
+    }
+
+    /// A snapshot was ignored.
+    pub(crate) fn policy_alarm(&self, reason: &'static str) {
+        self.policy_alarms.add(1, &[KeyValue::new("reason", reason)]);
+    }
+
+    /// The policy in force.
+    pub(crate) fn policy(&self, number: u64, seconds_left: f64) {
+        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+        self.policy_number.record(number as f64, &[]);
+        self.policy_left.record(seconds_left, &[]);
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

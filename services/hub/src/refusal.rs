@@ -1,0 +1,89 @@
+//! Why something is refused: one closed list, so that every refusal is counted by its reason.
+
+/// A reason; its text is the metric's label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Refusal {
+    /// No policy arrived yet, or the last one expired.
+    NoPolicy,
+    /// The login is no live credential of a subscription.
+    Login,
+    /// A rule of the policy is not met by the whole subscription.
+    Subscription,
+    /// The topic is not granted.
+    Topic,
+    /// The topic id is unknown, so what it names cannot be decided.
+    TopicId,
+    /// The topic was made anew under a granted name.
+    TopicRecreated,
+    /// The group id lacks the subscription's prefix.
+    Group,
+    /// An API (or a version of one) that the table does not hold.
+    Api,
+    /// An API that needs a login, before there is one.
+    Unauthenticated,
+    /// A SASL mechanism other than SCRAM.
+    Mechanism,
+    /// A login by delegation token.
+    Tokenauth,
+    /// Acting as someone else.
+    Authzid,
+    /// Re-authentication as another login.
+    LoginChanged,
+    /// Not a SCRAM message where one is due.
+    Scram,
+    /// The broker refused the login.
+    BrokerRefusedLogin,
+    /// A frame beyond the cap, or bytes of another protocol.
+    FrameSize,
+    /// A frame that does not decode.
+    Malformed,
+    /// A frame, or the login, took too long to arrive.
+    Slow,
+    /// A client that does not take its answer.
+    Stalled,
+    /// Too many connections.
+    Crowded,
+    /// A produce request.
+    Produce,
+    /// A fetch as a replica, or of a session that the hub never gave.
+    FetchKind,
+    /// A transaction's or share group's coordinator was asked for.
+    CoordinatorKind,
+    /// The disclosure could not be made durable.
+    Disclosure,
+    /// The broker's answer is not what was asked for.
+    BrokerAnswer,
+}
+
+impl Refusal {
+    /// The label.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::NoPolicy => "no_policy",
+            Self::Login => "login",
+            Self::Subscription => "subscription",
+            Self::Topic => "topic",
+            Self::TopicId => "topic_id",
+            Self::TopicRecreated => "topic_recreated",
+            Self::Group => "group",
+            Self::Api => "api",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Mechanism => "mechanism",
+            Self::Tokenauth => "tokenauth",
+            Self::Authzid => "authzid",
+            Self::LoginChanged => "login_changed",
+            Self::Scram => "scram",
+            Self::BrokerRefusedLogin => "broker_refused_login",
+            Self::FrameSize => "frame_size",
+            Self::Malformed => "malformed",
+            Self::Slow => "slow",
+            Self::Stalled => "stalled",
+            Self::Crowded => "crowded",
+            Self::Produce => "produce",
+            Self::FetchKind => "fetch_kind",
+            Self::CoordinatorKind => "coordinator_kind",
+            Self::Disclosure => "disclosure",
+            Self::BrokerAnswer => "broker_answer",
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Puts the hub together.
+
+use std::{sync::Arc, time::Duration};
+
+use authority_api::SnapshotWatch;
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use jointuse::{Clock, SystemClock};
+use runtime::{BoxError, Check, Context};
+use store::Store;
+
+use crate::{
+    budget::Budget,
+    cluster::Cluster,
+    config::{Config, Limits},
+    feed,
+    gate::Gate,
+    hub::Hub,
+    ledger::Ledger,
+    metrics::Metrics,
+};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+
+/// Starts everything and returns; what runs on are the context's tasks.
+pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> {
+    let metrics = Arc::new(Metrics::new());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let watch = SnapshotWatch::open(&config.policy)?;
+    let handle = watch.handle();
+    let store = Store::connect("hub", &config.database)?;
+    let (ledger, writer) = Ledger::new(store.clone(), Arc::clone(&metrics));
+    let hub = Hub::new(
+        ctx.clone(),
+        config.listen.clone(),
+        Limits::from(&config.limits),
+        Gate::new(handle.clone(), Arc::clone(&clock)),
+        Cluster::new(config.listen.advertised_host.clone(), config.bootstrap()),
+        ledger,
+        Budget::new(config.limits.memory_bytes, config.limits.keep_bytes),
+        Arc::clone(&metrics),
+    );
+
+    let health = ctx.health();
+    let (policy_check, database, broker) =
+        (health.register("policy"), health.register("database"), health.register("broker"));
+    let admin = ctx.listen("admin", config.admin.listen).await?;
+    ctx.spawn_http("admin", admin, ctx.admin_router());
+    // Disclosures and policy go on while connections drain; they end with the last of them.
+    ctx.spawn("disclosures", until_stopped(ctx.clone(), Arc::clone(&hub), writer.run()));
+    let topic = config.policy.topic.clone();
+    let follow = feed::policy(config.kafka.clone(), topic, watch, Arc::clone(&metrics), ctx.stopping());
+    ctx.spawn("policy", until_stopped(ctx.clone(), Arc::clone(&hub), follow));
+    let draining = ctx.draining();
+    ctx.spawn("policy-check", {
+        let checks = feed::watch_policy(handle, clock, metrics, policy_check, draining.clone());
+        async {
+            checks.await;
+            Ok::<_, BoxError>(())
+        }
+    });
+    ctx.spawn("database", {
+        let watched = watch_database(store, database);
+        async move {
+            tokio::select! {
+                result = watched => result,
+                () = draining.cancelled() => Ok(()),
+            }
+        }
+    });
+    hub.open().await?;
+    ctx.spawn("cluster", {
+        let looks = feed::cluster(config.kafka, Arc::clone(&hub), broker, ctx.draining());
+        async {
+            looks.await;
+            Ok::<_, BoxError>(())
+        }
+    });
+    Ok(())
+}
+
+/// Runs a task that connections need, until the service drains and they are gone.
+async fn until_stopped<E: Into<BoxError>>(
+    ctx: Context,
+    hub: Arc<Hub>,
+    task: impl Future<Output = Result<(), E>>,
+) -> Result<(), BoxError> {
+    let drained = async {
+        let stopping = ctx.stopping();
+        ctx.draining().cancelled().await;
+        tokio::select! {
+            () = hub.drained() => {}
+            () = stopping.cancelled() => {}
+        }
+    };
+    tokio::select! {
+        result = task => result.map_err(Into::into),
+        () = drained => Ok(()),
+    }
+}
+
+/// Migrates when the database is there, then keeps the health check true.
+async fn watch_database(store: Store, check: Check) -> Result<(), BoxError> {
+    loop {
+        match store.migrate(MIGRATIONS).await {
+            Ok(_) => break,
+            Err(error) if error.is_transient() => {
+                check.not_ready(format!("disclosures cannot be written: {error}"));
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    store
+        .monitor(Duration::from_secs(1), |outcome| match outcome {
+            Ok(()) => check.ready(),
+            Err(error) => check.not_ready(format!("disclosures cannot be written: {error}")),
+        })
+        .await;
+    Ok(())
+}
