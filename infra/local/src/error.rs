@@ -8,8 +8,8 @@ pub enum LocalError {
     #[error("the stack is not running: start it with `make up`")]
     NotRunning,
     /// The supervisor ended while it was starting the stack.
-    #[error("the stack did not come up; the end of {log}:\n{tail}", log = .log.display())]
-    DidNotStart { log: PathBuf, tail: String },
+    #[error("the stack did not come up: see above, or {log}", log = .log.display())]
+    DidNotStart { log: PathBuf },
     /// A file could not be used.
     #[error("cannot {what} {path}", path = .path.display())]
     File {

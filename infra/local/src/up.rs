@@ -104,7 +104,7 @@ async fn follow(mut child: Option<Child>) -> Result<(), LocalError> {
             return Ok(());
         }
         if ended {
-            return Err(LocalError::DidNotStart { tail: testkit::process::tail(&log), log });
+            return Err(LocalError::DidNotStart { log });
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

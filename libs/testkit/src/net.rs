@@ -40,11 +40,14 @@ pub fn connections_to(ports: &[u16]) -> Vec<Connection> {
     found.collect()
 }
 
+/// Connections by (watched port, client's port), with the client's process if it was seen alive.
+type Seen = BTreeMap<(u16, u16), Option<u32>>;
+
 /// Remembers every connection to some ports until it is asked.
 #[derive(Debug)]
 pub struct ConnectionWatch {
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<BTreeMap<(u16, u16), Option<u32>>>>,
+    thread: Option<JoinHandle<Seen>>,
 }
 
 impl ConnectionWatch {
@@ -70,8 +73,8 @@ impl Drop for ConnectionWatch {
     }
 }
 
-fn watch(ports: &[u16], stopped: &AtomicBool) -> BTreeMap<(u16, u16), Option<u32>> {
-    let mut seen: BTreeMap<(u16, u16), Option<u32>> = BTreeMap::new();
+fn watch(ports: &[u16], stopped: &AtomicBool) -> Seen {
+    let mut seen = Seen::new();
     // Old connections of earlier tests linger in TIME_WAIT; only what comes later counts, unless it has a process.
     for socket in sockets_to(ports).into_iter().filter(|socket| socket.inode == 0) {
         seen.insert((socket.port, socket.from), None);
@@ -162,7 +165,7 @@ mod tests {
         let open = TcpStream::connect(("127.0.0.1", port)).unwrap();
         let from = open.local_addr().unwrap().port();
         let own = Connection { port, from, pid: Some(std::process::id()) };
-        assert_eq!(connections_to(&[port]), [own.clone()]);
+        assert_eq!(connections_to(&[port]), std::slice::from_ref(&own));
         let short = TcpStream::connect(("127.0.0.1", port)).unwrap();
         let short_from = short.local_addr().unwrap().port();
         drop(short);

@@ -150,6 +150,10 @@ impl StackBuilder {
         for service in &self.services {
             paths::binary(service.as_str())?;
         }
+        (self.progress)(match self.brokers {
+            1 => "starting Kafka (one broker) and PostgreSQL",
+            _ => "starting Kafka (three brokers) and PostgreSQL",
+        });
         let mut kafka = Kafka::builder().nodes(self.brokers).directory(dir.path().join("kafka"));
         if let Some(advertised) = self.forwarded_from {
             kafka = kafka.forwarded_from(advertised);
