@@ -1,5 +1,8 @@
 //! The command line.
-use clap::{Parser, Subcommand};
+use clap::{
+    Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 
 /// Runs the whole hub on this machine: broker, database and services, with sample companies in it.
 #[derive(Debug, Parser)]
@@ -19,7 +22,7 @@ pub enum Command {
     /// Start everything in the background, seed it, and write local/hub.env; when it runs already, say so
     Up {
         /// Brokers: 1 or 3 (only the first `up` after a `clean` decides)
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=3))]
+        #[arg(long, default_value = "1", value_parser = one_or_three())]
         brokers: u16,
         /// Leave it empty: no sample companies, grants or data
         #[arg(long)]
@@ -35,7 +38,7 @@ pub enum Command {
     },
     /// Show logs
     Logs {
-        /// One of: kafka-1, postgres, authority, hub, intake, history; all if not given
+        /// One of: supervisor, kafka-1, postgres, authority, hub, intake, history; all if not given
         service: Option<String>,
         /// Go on with what comes
         #[arg(short, long)]
@@ -46,6 +49,18 @@ pub enum Command {
     },
     /// Stop everything and remove data, logs and files written for people; downloads stay
     Clean,
+    /// Write sample files: made-up cards and events with the shapes and oddities of real exports
+    Samples {
+        /// Folder to write to
+        #[arg(long, default_value = "local/samples")]
+        out: std::path::PathBuf,
+        /// The same seed gives the same bytes
+        #[arg(long, default_value_t = crate::samples::SEED)]
+        seed: u64,
+        /// How many cards, at least 200
+        #[arg(long, default_value_t = crate::samples::CARDS)]
+        cards: usize,
+    },
     /// Put the sample companies, grants and data into the running stack; changes nothing when they are there
     Seed,
     /// Tell the story of the hub step by step on a running stack, starting one if there is none
@@ -57,4 +72,18 @@ pub enum Command {
         #[arg(long, default_value_t = 1)]
         brokers: u16,
     },
+}
+
+fn one_or_three() -> impl TypedValueParser<Value = u16> {
+    PossibleValuesParser::new(["1", "3"]).map(|brokers| if brokers == "3" { 3 } else { 1 })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
 }

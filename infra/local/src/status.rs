@@ -5,7 +5,6 @@ use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 use serde::Serialize;
 
 use crate::{
-    error::LocalError,
     places,
     process::{ProcessId, resident_mib},
     running::{Part, Running},
@@ -121,16 +120,4 @@ async fn ask_port(address: &str) -> (&'static str, Option<String>) {
 fn relative(path: &std::path::Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(&here).unwrap_or(path).display().to_string()
-}
-
-/// The parts' names and logs, for `local logs`.
-///
-/// # Errors
-/// [`LocalError::NotRunning`], or [`LocalError::NoService`] when there is none of that name.
-pub fn logs_of(name: Option<&str>) -> Result<Vec<Part>, LocalError> {
-    let parts = Running::load()?.parts;
-    let Some(name) = name else { return Ok(parts) };
-    let known = parts.iter().map(|part| part.name.as_str()).collect::<Vec<_>>().join(", ");
-    let chosen: Vec<Part> = parts.iter().filter(|part| part.name == name).cloned().collect();
-    if chosen.is_empty() { Err(LocalError::NoService { name: name.to_owned(), known }) } else { Ok(chosen) }
 }

@@ -1,0 +1,134 @@
+//! `local up`, `status`, `down` and `clean` as a user runs them, in a root of their own.
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use testkit::{dir::Dir, paths, wait};
+
+/// A checkout's root with nothing in it but the downloads of the real one.
+struct Root(Dir);
+
+impl Root {
+    fn new() -> Self {
+        let dir = Dir::temporary("local").unwrap();
+        dir.folder("local").unwrap();
+        std::os::unix::fs::symlink(paths::deps(), dir.path().join("local/deps")).unwrap();
+        Self(dir)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+        command.args(args).env("JOINTUSE_ROOT", self.0.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn local(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    fn file(&self, path: &str) -> PathBuf {
+        self.0.path().join("local").join(path)
+    }
+
+    fn pids(&self) -> Vec<i64> {
+        let text = std::fs::read_to_string(self.file("run/running.json")).unwrap();
+        let running: serde_json::Value = serde_json::from_str(&text).unwrap();
+        running["parts"].as_array().unwrap().iter().map(|part| part["pid"].as_i64().unwrap()).collect()
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        self.local(&["down"]);
+    }
+}
+
+fn alive(pid: i64) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[tokio::test]
+async fn up_twice_status_down_and_up_again() {
+    let root = Root::new();
+    assert_eq!(root.local(&["status"]).status.code(), Some(3));
+    let started = Instant::now();
+    let up = root.local(&["up", "--empty"]);
+    assert!(up.status.success(), "{}", text(&up));
+    eprintln!("local up --empty: {:?}", started.elapsed());
+
+    let started = Instant::now();
+    let again = root.local(&["up", "--empty"]);
+    assert!(again.status.success() && text(&again).contains("running already"), "{}", text(&again));
+    assert!(started.elapsed() < Duration::from_secs(5), "the second up took {:?}", started.elapsed());
+
+    let status = root.local(&["status", "--json"]);
+    let found: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert!(status.status.success() && found["ready"] == true, "{found:#}");
+
+    // The file is for a shell.
+    let script = format!(". {} && echo $HUB_BOOTSTRAP $HISTORY_URL $CLIENTS_DIR", root.file("hub.env").display());
+    let sourced = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let words = text(&sourced);
+    assert!(words.starts_with("127.0.0.1:") && words.contains(" http://127.0.0.1:"), "{words}");
+
+    // A part that dies is told of, whatever the files say.
+    let pids = root.pids();
+    let history = found["parts"].as_array().unwrap().iter().find(|part| part["name"] == "history").unwrap();
+    assert!(Command::new("kill").args(["-9", &history["pid"].to_string()]).status().unwrap().success());
+    let told = wait::until("status to tell of it", Duration::from_secs(10), async || {
+        let status = root.local(&["status"]);
+        (status.status.code() == Some(1) && text(&status).contains("ended")).then_some(())
+    });
+    told.await.unwrap();
+
+    let down = root.local(&["down"]);
+    assert!(down.status.success(), "{}", text(&down));
+    assert!(pids.iter().all(|pid| !alive(*pid)), "left over after down: {pids:?}");
+    assert!(text(&root.local(&["down"])).contains("nothing was running"));
+
+    let up = root.local(&["up", "--empty"]);
+    assert!(up.status.success(), "on the data of before: {}", text(&up));
+
+    // However the supervisor ends, nothing is left over.
+    let pids = root.pids();
+    let supervisor: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(root.file("run/supervisor.pid")).unwrap()).unwrap();
+    assert!(Command::new("kill").args(["-9", &supervisor["pid"].to_string()]).status().unwrap().success());
+    let gone = wait::until("all parts to end", Duration::from_secs(10), async || {
+        pids.iter().all(|pid| !alive(*pid)).then_some(())
+    });
+    gone.await.unwrap();
+    assert_eq!(root.local(&["status"]).status.code(), Some(3));
+
+    assert!(root.local(&["clean"]).status.success());
+    assert_eq!(names_in(&root.file("")), ["deps"]);
+}
+
+#[tokio::test]
+async fn interrupting_up_leaves_nothing_behind() {
+    let root = Root::new();
+    let log = root.file("up.log");
+    let output = std::fs::File::create(&log).unwrap();
+    let mut up = root.command(&["up", "--empty"]).stdout(output.try_clone().unwrap()).stderr(output).spawn().unwrap();
+    let pid_file = root.file("run/stack/postgres/data/postmaster.pid");
+    let postgres = wait::until("PostgreSQL to start", Duration::from_secs(60), async || {
+        std::fs::read_to_string(&pid_file).ok()?.lines().next()?.parse::<i64>().ok()
+    });
+    let postgres = postgres.await.unwrap();
+    assert!(Command::new("kill").args(["-INT", &up.id().to_string()]).status().unwrap().success());
+    let ended = wait::until("up to end", Duration::from_secs(60), async || up.try_wait().unwrap()).await.unwrap();
+    assert!(!ended.success());
+    assert!(std::fs::read_to_string(&log).unwrap().contains("everything that was started has been stopped"));
+    assert!(!alive(postgres));
+    assert_eq!(root.local(&["status"]).status.code(), Some(3));
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
