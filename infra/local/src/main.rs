@@ -7,7 +7,9 @@ use local_stack::{
     cli::{Cli, Command},
     demo,
     error::LocalError,
-    housekeeping, places, seed,
+    housekeeping, places,
+    samples::Samples,
+    seed,
     status::Status,
     supervise, up,
 };
@@ -42,6 +44,7 @@ async fn run(command: Command) -> Result<ExitCode, LocalError> {
             housekeeping::clean()?;
             println!("removed what was below {}, but for deps", places::local().display());
         }
+        Command::Samples { out, seed, cards } => write_samples(&out, seed, cards)?,
         Command::Seed => seed::seed(&local_stack::running::Running::load()?).await?,
         Command::Demo => {
             let (running, _) = up::up(1).await?;
@@ -50,6 +53,16 @@ async fn run(command: Command) -> Result<ExitCode, LocalError> {
         Command::Supervise { brokers } => supervise::supervise(brokers).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn write_samples(out: &std::path::Path, seed: u64, cards: usize) -> Result<(), LocalError> {
+    let samples = Samples::generate(seed, cards);
+    samples.write(out).map_err(|source| LocalError::File { what: "write", path: out.to_owned(), source })?;
+    for (name, bytes) in &samples.files {
+        println!("{:>9} bytes  {}", bytes.len(), out.join(name).display());
+    }
+    println!("what the files do not say: {}", out.join("truth.json").display());
+    Ok(())
 }
 
 async fn start(brokers: u16, empty: bool) -> Result<(), LocalError> {
