@@ -6,7 +6,7 @@ use authority_api::TokenSigner;
 use jointuse::Clock;
 use store::Store;
 
-use crate::{auth::throttle::Throttle, config::Config, issue::Publisher, link::ClusterLink, metrics::Metrics};
+use crate::{auth::throttle::Throttle, config::Config, issue::{Publisher, RuleBook}, link::ClusterLink, metrics::Metrics};
 
 /// One authority. Handlers get it as `State<AppState>`.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     /// Signs access tokens and sessions.
     pub(crate) tokens: TokenSigner,
+    /// Cedar rules by date.
+    pub(crate) rules: RuleBook,
     /// Tells decisions to the services.
     pub(crate) publisher: Publisher,
     /// Makes the cluster follow.

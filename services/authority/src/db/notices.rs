@@ -34,13 +34,10 @@ struct Row {
 }
 
 /// Everything of a piece of evidence but the file itself.
-#[derive(Debug, Queryable, Selectable)]
-#[diesel(table_name = notice_evidence, check_for_backend(diesel::pg::Pg))]
+#[derive(Debug, Queryable)]
 struct EvidenceRow {
     file_name: String,
     sha256: Vec<u8>,
-    #[diesel(select_expression = diesel::dsl::sql::<diesel::sql_types::Integer>("length(content)"))]
-    #[diesel(select_expression_type = diesel::expression::SqlLiteral<diesel::sql_types::Integer>)]
     bytes: i32,
     recorded_by: String,
     recorded_at: DateTime<Utc>,
@@ -84,6 +81,11 @@ impl Row {
     }
 }
 
+/// As the column has it. A number beyond it names no version.
+fn signed(version: u32) -> i32 {
+    i32::try_from(version).unwrap_or(0)
+}
+
 /// Adds the company's next version, drafted; gives its number. The caller holds the lock of decisions.
 pub(crate) fn add(
     conn: &mut PgConnection,
@@ -120,15 +122,35 @@ pub(crate) fn add(
 
 /// All versions of a company, oldest first.
 pub(crate) fn of_company(conn: &mut PgConnection, company: &CompanyId) -> Result<Vec<Notice>, StoreError> {
-    let rows: Vec<(Row, Option<EvidenceRow>)> = notice::table
-        .left_join(notice_evidence::table.on(
-            notice_evidence::company.eq(notice::company).and(notice_evidence::version.eq(notice::version)),
-        ))
+    let rows = notice::table
         .filter(notice::company.eq(company.as_str()))
         .order(notice::version)
-        .select((Row::as_select(), Option::<EvidenceRow>::as_select()))
+        .select(Row::as_select())
         .load(conn)?;
-    rows.into_iter().map(|(row, evidence)| row.notice(evidence)).collect()
+    rows.into_iter().map(|row| with_evidence(conn, row)).collect()
+}
+
+/// One version, if there is one of that number.
+pub(crate) fn find(conn: &mut PgConnection, company: &CompanyId, version: u32) -> Result<Option<Notice>, StoreError> {
+    let row = notice::table.find((company.as_str(), signed(version))).select(Row::as_select()).first(conn).optional()?;
+    row.map(|row| with_evidence(conn, row)).transpose()
+}
+
+/// The file itself stays in the database: only its size is asked for.
+fn with_evidence(conn: &mut PgConnection, row: Row) -> Result<Notice, StoreError> {
+    use diesel::{dsl::sql, sql_types::Integer};
+    let evidence: Option<EvidenceRow> = notice_evidence::table
+        .find((&row.company, row.version))
+        .select((
+            notice_evidence::file_name,
+            notice_evidence::sha256,
+            sql::<Integer>("length(content)"),
+            notice_evidence::recorded_by,
+            notice_evidence::recorded_at,
+        ))
+        .first(conn)
+        .optional()?;
+    row.notice(evidence)
 }
 
 /// The version of a company that may be relied on at `at`: see [`in_force_of`].
@@ -171,7 +193,7 @@ pub(crate) fn set_state(
     version: u32,
     state: NoticeState,
 ) -> Result<(), StoreError> {
-    diesel::update(notice::table.find((company.as_str(), version.cast_signed())))
+    diesel::update(notice::table.find((company.as_str(), signed(version))))
         .set(notice::state.eq(state.as_str()))
         .execute(conn)?;
     Ok(())
@@ -185,7 +207,7 @@ pub(crate) fn activate(
     at: DateTime<Utc>,
     change_decision: Option<&str>,
 ) -> Result<(), StoreError> {
-    diesel::update(notice::table.find((company.as_str(), version.cast_signed())))
+    diesel::update(notice::table.find((company.as_str(), signed(version))))
         .set((
             notice::state.eq(NoticeState::Active.as_str()),
             notice::activated_by.eq(by.as_str()),
@@ -252,14 +274,14 @@ pub(crate) fn put_evidence(
 ) -> Result<(), StoreError> {
     let values = (
         notice_evidence::company.eq(company.as_str()),
-        notice_evidence::version.eq(version.cast_signed()),
+        notice_evidence::version.eq(signed(version)),
         notice_evidence::file_name.eq(evidence.file_name),
         notice_evidence::sha256.eq(evidence.sha256),
         notice_evidence::content.eq(evidence.content),
         notice_evidence::recorded_by.eq(by.as_str()),
         notice_evidence::recorded_at.eq(at),
     );
-    diesel::delete(notice_evidence::table.find((company.as_str(), version.cast_signed()))).execute(conn)?;
+    diesel::delete(notice_evidence::table.find((company.as_str(), signed(version)))).execute(conn)?;
     diesel::insert_into(notice_evidence::table).values(values).execute(conn)?;
     Ok(())
 }

@@ -15,6 +15,12 @@ pub(crate) fn decide(conn: &mut PgConnection, at: DateTime<Utc>) -> Result<(), S
     Ok(())
 }
 
+/// Takes the lock without deciding anything that the policy speaks of.
+pub(crate) fn lock(conn: &mut PgConnection) -> Result<(), StoreError> {
+    policy_issue::table.select(policy_issue::one).for_update().execute(conn)?;
+    Ok(())
+}
+
 /// What the next snapshot is numbered, and when the last decision in it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Numbered {

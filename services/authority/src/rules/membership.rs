@@ -18,7 +18,7 @@ const LADDER: [Membership; 6] = [
 /// Where the company's notices, taken together, bring it on the ladder: an activated version counts most, else the
 /// version that has come furthest.
 pub(crate) fn earned(notices: impl IntoIterator<Item = NoticeState>) -> Membership {
-    let rung = |state| match state {
+    let reached = |state| match state {
         NoticeState::Drafted => Membership::Drafted,
         NoticeState::Notified => Membership::Notified,
         NoticeState::Published => Membership::Published,
@@ -26,7 +26,7 @@ pub(crate) fn earned(notices: impl IntoIterator<Item = NoticeState>) -> Membersh
         NoticeState::Active => Membership::Active,
         NoticeState::Superseded | NoticeState::Withdrawn => Membership::None,
     };
-    notices.into_iter().map(rung).max_by_key(|rung| LADDER.iter().position(|m| m == rung)).unwrap_or(Membership::None)
+    notices.into_iter().map(reached).max_by_key(|reached| rung(*reached)).unwrap_or(Membership::None)
 }
 
 /// The membership after a notice took a step. Suspended, exiting and ended companies stay so: a notice does not undo
@@ -62,16 +62,14 @@ pub(crate) fn step(now: Membership, next: Membership) -> Result<Membership, Refu
 
 /// Goes to `to` by allowed steps only: directly, up the ladder, or by way of the start.
 fn walk(from: Membership, to: Membership) -> Result<Membership, Refusal> {
-    let climb = |from: Membership| {
-        let below = LADDER.iter().skip_while(move |rung| **rung != from);
-        below.take_while(move |rung| **rung != to).zip(LADDER.iter().skip_while(move |rung| **rung != from).skip(1))
-    };
-    let climbs = |from: Membership| {
-        let mut steps = climb(from).peekable();
-        steps.peek().is_some() && steps.clone().all(|(a, b)| a.may_become(*b)) && steps.any(|(_, b)| *b == to)
-    };
+    let climbs = |from| matches!((rung(from), rung(to)), (Some(from), Some(to)) if from < to);
     let by_the_start = from.may_become(Membership::None) && (to == Membership::None || climbs(Membership::None));
     if from == to || from.may_become(to) || climbs(from) || by_the_start { Ok(to) } else { Err(refuse(from, to)) }
+}
+
+/// Where a membership stands on the ladder; suspended, exiting and ended ones do not.
+fn rung(membership: Membership) -> Option<usize> {
+    LADDER.iter().position(|rung| *rung == membership)
 }
 
 fn refuse(now: Membership, next: Membership) -> Refusal {
@@ -81,6 +79,11 @@ fn refuse(now: Membership, next: Membership) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_rung_is_a_lawful_step() {
+        assert!(LADDER.windows(2).all(|pair| pair[0].may_become(pair[1])));
+    }
 
     #[test]
     fn the_furthest_notice_counts() {

@@ -1,0 +1,150 @@
+//! The command line: `serve` (the default), `keygen`, `operator`.
+
+use std::{collections::BTreeSet, io::Write as _, path::PathBuf, process::ExitCode};
+
+use authority_api::types::Role;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use jointuse::OperatorName;
+use runtime::{CommonArgs, SecretFile, Service};
+
+use crate::{keygen, operators, serve};
+
+/// What this service is.
+const SERVICE: Service = Service {
+    name: "authority",
+    version: env!("CARGO_PKG_VERSION"),
+    about: "Decides who may publish and read what, and tells the cluster and the services",
+    default_toml: include_str!("../default.toml"),
+};
+
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(flatten)]
+    common: CommonArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service (this is what happens without a command)
+    Serve,
+    /// Make the keys that sign policies and tokens: policy.key, policy.pub.pem, token.key
+    Keygen {
+        /// Folder for the files; made if it is not there. Nothing is ever overwritten
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Manage operators straight in the database (the first ones, or when nobody can sign in)
+    #[command(subcommand)]
+    Operator(OperatorCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum OperatorCommand {
+    /// Add an operator
+    Add {
+        /// Name to sign in with: a-z, 0-9, '-' and '.'
+        #[arg(long)]
+        name: OperatorName,
+        /// Role; may be given several times
+        #[arg(long = "role", required = true)]
+        roles: Vec<RoleArg>,
+        /// File with the password, at least 15 characters, readable by its owner only
+        #[arg(long, value_name = "FILE")]
+        password_file: PathBuf,
+    },
+    /// List operators
+    List,
+    /// Disable an operator; sessions end at once
+    Disable {
+        /// The operator's name
+        #[arg(long)]
+        name: OperatorName,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RoleArg {
+    /// Registers companies, drafts and activates notices, registers schemas, runs the cluster plan
+    Steward,
+    /// Asks for and approves publications and subscriptions, issues and revokes credentials
+    AccessOfficer,
+    /// Suspends companies and grants
+    PrivacyOfficer,
+    /// Reads everything, changes nothing
+    Auditor,
+}
+
+impl From<RoleArg> for Role {
+    fn from(role: RoleArg) -> Self {
+        match role {
+            RoleArg::Steward => Self::Steward,
+            RoleArg::AccessOfficer => Self::AccessOfficer,
+            RoleArg::PrivacyOfficer => Self::PrivacyOfficer,
+            RoleArg::Auditor => Self::Auditor,
+        }
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let command = Cli::command()
+        .name(SERVICE.name)
+        .bin_name(SERVICE.name)
+        .version(SERVICE.version)
+        .about(SERVICE.about)
+        .after_help(SERVICE.after_help());
+    let cli = match command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match cli.command {
+        None | Some(Command::Serve) => runtime::run(SERVICE, &cli.common, serve::serve),
+        Some(Command::Keygen { out }) => make_keys(&out),
+        Some(Command::Operator(command)) => runtime::run_command(SERVICE, &cli.common, |config| async move {
+            match command {
+                OperatorCommand::Add { name, roles, password_file } => {
+                    let roles: BTreeSet<Role> = roles.into_iter().map(Role::from).collect();
+                    operators::add(config, name, roles, SecretFile::new(password_file)).await
+                }
+                OperatorCommand::List => operators::list(config).await,
+                OperatorCommand::Disable { name } => operators::disable(config, name).await,
+            }
+        }),
+    }
+}
+
+fn make_keys(out: &std::path::Path) -> ExitCode {
+    match keygen::keygen(out) {
+        Ok(files) => {
+            for file in files {
+                let _ = writeln!(std::io::stderr(), "made {}", file.display());
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "authority keygen: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+        let cli = Cli::try_parse_from([
+            "authority", "--config", "a.toml", "operator", "add", "--name", "anna", "--role", "steward", "--role",
+            "access-officer", "--password-file", "p",
+        ]);
+        assert!(matches!(cli.unwrap().command, Some(Command::Operator(OperatorCommand::Add { roles, .. })) if roles.len() == 2));
+        assert!(Cli::try_parse_from(["authority", "operator", "add", "--name", "anna", "--password-file", "p"]).is_err());
+    }
+}

@@ -1,0 +1,204 @@
+//! The one task that issues snapshots.
+
+use std::{sync::Arc, time::Duration};
+
+use authority_api::SnapshotSigner;
+use bus::{Producer, Record};
+use chrono::{DateTime, TimeDelta, Utc};
+use jointuse::Clock;
+use policy::{LoadError, Policy, RuleSet, Snapshot, TokenKey};
+use runtime::Check;
+use store::{Store, StoreError};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Inbox, Request, RuleBook, RulesError};
+use crate::{
+    cluster,
+    db::{self, activity, snapshot::Decided},
+    metrics::Metrics,
+};
+
+/// Record key: the topic is compacted to the newest snapshot.
+const KEY: &str = "snapshot";
+/// Between two tries of what failed.
+const RETRY: Duration = Duration::from_millis(250);
+/// When a newer notice becomes effective, what was issued before is not relied on for longer than this.
+const OVERLAP: TimeDelta = TimeDelta::seconds(2);
+
+/// Why no snapshot could be issued; tried again until one is.
+#[derive(Debug, thiserror::Error)]
+enum IssueError {
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error("the snapshot cannot be signed")]
+    Sign(#[from] serde_json::Error),
+    #[error("the brokers did not take it")]
+    Produce(#[from] bus::ProduceError),
+    #[error("loading the policy panicked")]
+    Panicked,
+}
+
+impl IssueError {
+    /// A closed word for the metric.
+    const fn part(&self) -> &'static str {
+        match self {
+            Self::Rules(_) | Self::Load(_) => "rules",
+            Self::Store(_) => "database",
+            Self::Sign(_) | Self::Panicked => "signing",
+            Self::Produce(_) => "brokers",
+        }
+    }
+}
+
+/// What the task works with.
+#[derive(Debug)]
+pub(crate) struct IssuerParts {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) signer: SnapshotSigner,
+    pub(crate) token_keys: Vec<TokenKey>,
+    pub(crate) producer: Producer,
+    pub(crate) topic: Arc<str>,
+    pub(crate) validity: Duration,
+    pub(crate) refresh: Duration,
+    pub(crate) rules: RuleBook,
+    pub(crate) check: Check,
+}
+
+/// The task's state.
+#[derive(Debug)]
+pub(crate) struct Issuer {
+    parts: IssuerParts,
+    inbox: Inbox,
+    metrics: Metrics,
+    /// Rules that loaded before: a snapshot with them need not be loaded before it is sent.
+    proven: Option<RuleSet>,
+    /// Until when the newest snapshot that the brokers took is valid.
+    told_until: Option<DateTime<Utc>>,
+}
+
+/// A snapshot the brokers took.
+struct Issued {
+    number: u64,
+    expires_at: DateTime<Utc>,
+    /// When a notice becomes effective: the next snapshot is due then.
+    boundary: Option<DateTime<Utc>>,
+}
+
+impl Issuer {
+    pub(crate) fn new(parts: IssuerParts, inbox: Inbox) -> Self {
+        Self { parts, inbox, metrics: Metrics::new(), proven: None, told_until: None }
+    }
+
+    /// Issues at start, at every change, at every heartbeat and when a notice becomes effective, until nobody can ask
+    /// any more (the handlers have finished) or the service stops.
+    pub(crate) async fn run(mut self, stopping: CancellationToken) -> Result<(), std::convert::Infallible> {
+        let mut waiting: Vec<Request> = Vec::new();
+        let mut due = Instant::now();
+        loop {
+            let open = tokio::select! {
+                biased;
+                () = stopping.cancelled() => return Ok(()),
+                count = self.inbox.requests.recv_many(&mut waiting, super::QUEUE) => count > 0,
+                () = tokio::time::sleep_until(due) => true,
+            };
+            if !open {
+                return Ok(());
+            }
+            let issued = tokio::select! {
+                () = stopping.cancelled() => return Ok(()),
+                issued = self.issue() => issued,
+            };
+            due = match issued {
+                Ok(issued) => self.told(&issued, &mut waiting),
+                Err(error) => self.failed(&error, waiting.len()),
+            };
+        }
+    }
+
+    fn told(&mut self, issued: &Issued, waiting: &mut Vec<Request>) -> Instant {
+        let now = self.parts.clock.now();
+        tracing::debug!(number = issued.number, changes = waiting.len(), "policy told");
+        self.metrics.told(issued.number);
+        for request in waiting.drain(..) {
+            self.metrics.change_told((now - request.at).to_std().unwrap_or_default());
+            // Whoever gave up waiting has been answered.
+            let _ = request.done.send(());
+        }
+        self.told_until = Some(issued.expires_at);
+        self.parts.check.ready();
+        let boundary = issued.boundary.and_then(|boundary| (boundary - now).to_std().ok());
+        Instant::now() + boundary.map_or(self.parts.refresh, |boundary| boundary.min(self.parts.refresh))
+    }
+
+    fn failed(&self, error: &IssueError, waiting: usize) -> Instant {
+        self.metrics.policy_failed(error.part());
+        let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(%error, source, waiting, "no policy could be told, trying again");
+        if self.told_until.is_none_or(|until| self.parts.clock.now() >= until) {
+            self.parts.check.not_ready(format!("no valid policy is told: {}", error.part()));
+        }
+        Instant::now() + RETRY
+    }
+
+    async fn issue(&mut self) -> Result<Issued, IssueError> {
+        let now = self.parts.clock.now();
+        let rules = self.parts.rules.in_force(now)?;
+        let read = move |conn: &mut diesel::PgConnection| read(conn, now);
+        let (numbered, decided, boundary) = self.parts.store.run_tx("issue_policy", read).await?;
+        let validity = TimeDelta::from_std(self.parts.validity).unwrap_or(TimeDelta::MAX);
+        let expires_at = boundary.map_or(now + validity, |boundary| (now + validity).min(boundary + OVERLAP));
+        let snapshot = Snapshot {
+            number: numbered.number,
+            issued_at: now,
+            expires_at,
+            changed_at: numbered.changed_at,
+            rules: rules.clone(),
+            companies: decided.companies,
+            grants: decided.grants,
+            credentials: decided.credentials,
+            topics: decided.topics,
+            token_keys: self.parts.token_keys.clone(),
+        };
+        let signed = self.parts.signer.sign(&snapshot)?;
+        let record = Record::new(Arc::clone(&self.parts.topic), KEY, signed);
+        // Rules are validated strictly before anything is issued by them; parsing them takes longer than sending.
+        if self.proven.as_ref() == Some(&rules) {
+            let (sent, loaded) = tokio::join!(self.parts.producer.send(record), load(snapshot));
+            self.inbox.policy.send_replace(Some(loaded?));
+            sent?;
+        } else {
+            let loaded = load(snapshot).await?;
+            self.proven = Some(rules);
+            self.inbox.policy.send_replace(Some(loaded));
+            self.parts.producer.send(record).await?;
+        }
+        Ok(Issued { number: numbered.number, expires_at, boundary })
+    }
+}
+
+/// Milliseconds of a core: beside the runtime.
+async fn load(snapshot: Snapshot) -> Result<Arc<Policy>, IssueError> {
+    let loaded = tokio::task::spawn_blocking(move || Policy::load(snapshot)).await;
+    Ok(Arc::new(loaded.map_err(|_| IssueError::Panicked)??))
+}
+
+type Read = (db::policy_issue::Numbered, Decided, Option<DateTime<Utc>>);
+
+fn read(conn: &mut diesel::PgConnection, at: DateTime<Utc>) -> Result<Read, StoreError> {
+    let numbered = db::policy_issue::next(conn, at)?;
+    for (company, version) in db::notices::supersede(conn, at)? {
+        let subject = format!("{company}/{version}");
+        let step = activity::Step { at, operator: None, action: "notice.supersede", subject: &subject, reason: "" };
+        activity::record(conn, step)?;
+    }
+    let topic_ids = cluster::recorded_topic_ids(conn)?;
+    let decided = db::snapshot::read(conn, &topic_ids, at)?;
+    let boundary = db::notices::next_effective(conn, at)?;
+    Ok((numbered, decided, boundary))
+}
