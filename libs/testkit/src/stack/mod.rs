@@ -165,6 +165,11 @@ impl StackBuilder {
         let mut stack = Stack { services: BTreeMap::new(), kafka, postgres, layout, dir };
         (self.progress)("making databases, keys and secrets");
         stack.prepare().await?;
+        for name in Name::ALL {
+            let text = stack.config(name, self.validity_seconds, self.refresh_seconds)?;
+            let file = stack.config_file(name);
+            std::fs::write(&file, text).at("write", file)?;
+        }
         stack.start_services(&self).await?;
         Ok(stack)
     }
@@ -291,6 +296,11 @@ impl Stack {
         self.postgres.admin_url(service.as_str())
     }
 
+    /// The configuration that was made for a service, whether it was started or not.
+    pub fn config_file(&self, service: Name) -> PathBuf {
+        self.dir.path().join(service.as_str()).join("config.toml")
+    }
+
     /// A service, to look at, stop, kill and start again.
     ///
     /// # Errors
@@ -364,17 +374,14 @@ impl Stack {
     async fn start_services(&mut self, builder: &StackBuilder) -> Result<()> {
         for name in Name::ALL.into_iter().filter(|name| builder.services.contains(name)) {
             (builder.progress)(&format!("starting {}", name.as_str()));
-            let folder = self.dir.folder(name.as_str())?;
-            let file = folder.join("config.toml");
-            let text = self.config(name, builder.validity_seconds, builder.refresh_seconds)?;
-            std::fs::write(&file, text).at("write", &file)?;
+            let file = self.config_file(name);
             let mut launch = Launch::new(paths::binary(name.as_str())?)
                 .args(["--config".to_owned(), file.display().to_string()])
                 .env("RUST_BACKTRACE", "1");
             for (_, key, value) in builder.env.iter().filter(|(service, ..)| *service == name) {
                 launch = launch.env(key, value);
             }
-            let log = folder.join("log");
+            let log = self.dir.path().join(name.as_str()).join("log");
             self.services.insert(name, Service::start(name, launch, &log, &self.admin_url(name))?);
             if name == Name::Authority {
                 // It makes the topics and logins that the others need.
