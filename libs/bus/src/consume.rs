@@ -15,15 +15,15 @@ use futures::FutureExt as _;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     config::FromClientConfigAndContext as _,
-    consumer::{Consumer as _, StreamConsumer},
-    error::{KafkaError, RDKafkaErrorCode},
+    consumer::{CommitMode, Consumer as _, StreamConsumer},
+    error::KafkaError,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Batch, BusError, KafkaConfig, Message, Status,
-    context::{self, Context},
+    context::{self, Context, Watcher},
     message::Collector,
 };
 
@@ -154,6 +154,7 @@ impl Consumer {
                 () = cancel.cancelled() => return Ok(()),
             }
         }
+        let watcher = Watcher::start(&self.client.0, self.topics.first().map_or("", String::as_str));
         loop {
             let batch = tokio::select! {
                 batch = self.next_batch() => batch?,
@@ -163,9 +164,8 @@ impl Consumer {
                 break;
             }
         }
-        // Leaving the group and committing what was stored blocks.
-        let client = self.client;
-        let _ = tokio::task::spawn_blocking(move || drop(client)).await;
+        drop(watcher);
+        close(self.client.0.clone(), matches!(self.start, Start::Group(_))).await;
         Ok(())
     }
 
@@ -239,19 +239,7 @@ impl Consumer {
 
     /// Collects one message, or deals with one event.
     async fn receive(&mut self, client: &Arc<StreamConsumer<Context>>) -> Result<(), BusError> {
-        let received = if client.context().is_away() {
-            let topic = self.topics.first().map_or("", String::as_str);
-            tokio::select! {
-                biased;
-                received = client.recv() => received,
-                () = async {
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                    context::probe(client, topic).await;
-                } => return Ok(()),
-            }
-        } else {
-            client.recv().await
-        };
+        let received = client.recv().await;
         if let Some(revoked) = client.context().take_revoked() {
             self.collector.retain(|topic, partition| !revoked.contains(&(topic.to_owned(), partition)));
         }
@@ -318,6 +306,17 @@ impl Consumer {
     }
 }
 
+/// Commits what was stored, if there is a group, and lets go of the client; both block.
+pub(crate) async fn close(client: Arc<StreamConsumer<Context>>, commit: bool) {
+    let closing = tokio::task::spawn_blocking(move || {
+        if commit && let Err(error) = client.commit_consumer_state(CommitMode::Sync) {
+            // Also when there is nothing new to commit.
+            tracing::debug!(%error, "at the end");
+        }
+    });
+    let _ = closing.await;
+}
+
 pub(crate) fn connect(config: &ClientConfig) -> Result<Arc<StreamConsumer<Context>>, BusError> {
     let consumer = StreamConsumer::from_config_and_context(config, Context::new());
     consumer.map(Arc::new).map_err(BusError::kafka("cannot make a consumer"))
@@ -337,18 +336,9 @@ pub(crate) async fn tolerate(client: &StreamConsumer<Context>, error: KafkaError
             Err(BusError::Kafka { what: "reading failed for good", source: error })
         }
         error => {
-            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-            if context::is_absence(code)
-                || matches!(
-                    code,
-                    RDKafkaErrorCode::TopicAuthorizationFailed
-                        | RDKafkaErrorCode::GroupAuthorizationFailed
-                        | RDKafkaErrorCode::UnknownTopicOrPartition
-                )
-            {
-                client.context().set_status(Status::Away(code.to_string()));
-            } else {
-                tracing::debug!(%error, "while reading");
+            tracing::debug!(%error, "while reading");
+            if error.rdkafka_error_code().is_some_and(context::is_absence) {
+                client.context().suspect.notify_one();
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
             Ok(())
@@ -364,7 +354,7 @@ pub(crate) async fn assign(
 ) -> Result<(), BusError> {
     let mut assignment = TopicPartitionList::new();
     for topic in topics {
-        for partition in 0..partitions(client, topic).await? {
+        for partition in 0..wait_for_partitions(client, topic).await {
             let offset =
                 offsets.get(&(topic.clone(), partition)).map_or(Offset::Beginning, |next| Offset::Offset(*next));
             assignment
@@ -377,24 +367,13 @@ pub(crate) async fn assign(
     Ok(())
 }
 
-async fn partitions(client: &Arc<StreamConsumer<Context>>, topic: &str) -> Result<i32, BusError> {
+async fn wait_for_partitions(client: &Arc<StreamConsumer<Context>>, topic: &str) -> i32 {
     loop {
-        let (asked, name) = (Arc::clone(client), topic.to_owned());
-        let answer = tokio::task::spawn_blocking(move || {
-            let metadata = asked.fetch_metadata(Some(&name), Duration::from_secs(2))?;
-            let topic = metadata.topics().iter().find(|found| found.name() == name);
-            let count = topic.map_or(0, |topic| topic.partitions().len());
-            let error = topic.and_then(|topic| topic.error()).map(RDKafkaErrorCode::from);
-            Ok::<_, KafkaError>((count, error))
-        });
-        let reason = match answer.await.map_err(|_| BusError::CutOff)? {
-            Ok((count, _)) if count > 0 => return Ok(i32::try_from(count).unwrap_or(i32::MAX)),
-            Ok((_, Some(code))) => code.to_string(),
-            Ok((_, None)) => format!("topic {topic} does not exist"),
-            Err(error) => error.to_string(),
-        };
-        client.context().set_status(Status::Away(reason));
-        // An answer that says no comes at once; events have to be served meanwhile for the login to proceed.
+        match context::partitions(client, topic).await {
+            Ok(count) => return count,
+            Err(reason) => client.context().set_status(Status::Away(reason)),
+        }
+        // An answer that says no comes at once; events are served meanwhile.
         let _ = tokio::time::timeout(Duration::from_millis(200), client.recv()).await;
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -15,7 +15,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer},
     error::{KafkaError, RDKafkaErrorCode},
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::metrics::ConsumeMetrics;
 
@@ -36,6 +36,8 @@ pub(crate) struct Context {
     /// Partitions that were taken away since the reader last looked.
     revoked: Mutex<HashSet<(String, i32)>>,
     any_revoked: AtomicBool,
+    /// Something looks amiss with the brokers.
+    pub(crate) suspect: Notify,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) metrics: ConsumeMetrics,
 }
@@ -45,6 +47,7 @@ impl Context {
         Self {
             revoked: Mutex::default(),
             any_revoked: AtomicBool::new(false),
+            suspect: Notify::new(),
             status: watch::Sender::new(Status::Connecting),
             metrics: ConsumeMetrics::new(),
         }
@@ -70,10 +73,6 @@ impl Context {
             changed
         });
     }
-
-    pub(crate) fn is_away(&self) -> bool {
-        matches!(*self.status.borrow(), Status::Away(_))
-    }
 }
 
 impl ClientContext for Context {
@@ -83,8 +82,9 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "consumer");
+        // One broker of several may be down, which is no absence: ask before saying so.
         if error.rdkafka_error_code().is_some_and(is_absence) {
-            self.set_status(Status::Away(error.rdkafka_error_code().map_or_else(String::new, |code| code.to_string())));
+            self.suspect.notify_one();
         }
     }
 
@@ -116,7 +116,7 @@ impl ConsumerContext for Context {
     }
 }
 
-/// Whether a code means that the brokers cannot be reached or do not let us in.
+/// Whether a code may mean that the brokers cannot be reached or do not let us read.
 pub(crate) fn is_absence(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
@@ -126,13 +126,50 @@ pub(crate) fn is_absence(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-/// While the brokers are away nothing may come that tells of their return (an idle topic), so ask.
-pub(crate) async fn probe(consumer: &std::sync::Arc<StreamConsumer<Context>>, topic: &str) {
-    let (asked, topic) = (std::sync::Arc::clone(consumer), topic.to_owned());
-    let answer =
-        tokio::task::spawn_blocking(move || asked.fetch_metadata(Some(&topic), Duration::from_secs(1)).map(|_| ()));
-    if matches!(answer.await, Ok(Ok(()))) {
-        consumer.context().set_status(Status::Reading);
+/// Asks how many partitions a topic has: the cheapest question whose answer shows that brokers, login, topic and
+/// permission are all there. Blocks for up to two seconds.
+pub(crate) async fn partitions(client: &Arc<StreamConsumer<Context>>, topic: &str) -> Result<i32, String> {
+    let (asked, name) = (Arc::clone(client), topic.to_owned());
+    let answer = tokio::task::spawn_blocking(move || {
+        let metadata = asked.fetch_metadata(Some(&name), Duration::from_secs(2))?;
+        let topic = metadata.topics().iter().find(|found| found.name() == name);
+        let count = topic.map_or(0, |topic| topic.partitions().len());
+        let error = topic.and_then(|topic| topic.error()).map(RDKafkaErrorCode::from);
+        Ok::<_, KafkaError>((count, error))
+    });
+    match answer.await {
+        Ok(Ok((count, _))) if count > 0 => Ok(i32::try_from(count).unwrap_or(i32::MAX)),
+        Ok(Ok((_, Some(code)))) => Err(format!("topic {topic}: {code}")),
+        Ok(Ok((_, None))) => Err(format!("topic {topic} does not exist")),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("cut off by the shutdown".to_owned()),
+    }
+}
+
+/// Watches over a reader's [`Status`]: an idle topic brings nothing that tells of the brokers' absence or return, so
+/// whenever something looks amiss this asks, again and again until it is well. Ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Watcher(tokio::task::JoinHandle<()>);
+
+impl Watcher {
+    pub(crate) fn start(client: &Arc<StreamConsumer<Context>>, topic: &str) -> Self {
+        let (client, topic) = (Arc::clone(client), topic.to_owned());
+        Self(tokio::spawn(async move {
+            loop {
+                client.context().suspect.notified().await;
+                while let Err(reason) = partitions(&client, &topic).await {
+                    client.context().set_status(Status::Away(reason));
+                    tokio::time::sleep(Duration::from_millis(250)).await;
+                }
+                client.context().set_status(Status::Reading);
+            }
+        }))
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

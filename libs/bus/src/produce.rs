@@ -105,6 +105,8 @@ impl Producer {
             .set("enable.idempotence", "true")
             // As the Java client: a key has one partition, whoever produces it.
             .set("partitioner", "murmur2_random")
+            // How long a topic that is not there may still appear, before the record is refused.
+            .set("topic.metadata.propagation.max.ms", "3000")
             .set("linger.ms", options.linger.as_millis().to_string())
             .set("message.timeout.ms", options.delivery_timeout.as_millis().max(1).to_string())
             .set("compression.type", compression)

@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     BusError, KafkaConfig, Status,
-    consume::{assign, connect, tolerate},
-    context,
+    consume::{assign, close, connect, tolerate},
+    context::Watcher,
 };
 
 /// Where a record is.
@@ -76,6 +76,7 @@ pub async fn tail(
         }
     }
     announce(&status.borrow_and_update(), &mut on_event);
+    let watcher = Watcher::start(&client, topic);
     let mut behind = client
         .assignment()
         .map_err(BusError::kafka("cannot read the assignment"))?
@@ -84,14 +85,9 @@ pub async fn tail(
         .map(rdkafka::topic_partition_list::TopicPartitionListElem::partition)
         .collect::<HashSet<_>>();
     loop {
-        let away = matches!(*status.borrow(), Status::Away(_));
         tokio::select! {
             () = cancel.cancelled() => break,
             _ = status.changed() => announce(&status.borrow_and_update(), &mut on_event),
-            () = async {
-                tokio::time::sleep(std::time::Duration::from_millis(250)).await;
-                context::probe(&client, topic).await;
-            }, if away => {}
             received = client.recv() => match received {
                 Ok(message) => {
                     client.context().set_status(Status::Reading);
@@ -108,7 +104,8 @@ pub async fn tail(
             },
         }
     }
-    let _ = tokio::task::spawn_blocking(move || drop(client)).await;
+    drop(watcher);
+    close(client, false).await;
     Ok(())
 }
 

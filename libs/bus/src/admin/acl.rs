@@ -136,6 +136,8 @@ impl Controller {
         request.resource_name_filter = text(&filter.name);
         request.pattern_type_filter = ANY;
         request.principal_filter = text(&filter.principal);
+        // Absent, which is not what the codec's default is.
+        request.host_filter = None;
         request.operation = ANY;
         request.permission_type = ANY;
         let answer = self.call(&request, "DescribeAcls").await?;

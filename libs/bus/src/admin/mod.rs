@@ -2,6 +2,9 @@
 //!
 //! [`Controller`] speaks Kafka's protocol over one connection to any broker (KRaft brokers pass on what is for the
 //! controller). Errors name the broker's code and message; a lost connection is made anew at the next call.
+//!
+//! A write is answered by the controller, a read by the broker from what it has replicated so far: a read directly after
+//! a write may still show the state before. Plans are made again until nothing is left to do.
 
 mod acl;
 mod client;
