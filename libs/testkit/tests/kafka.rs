@@ -19,7 +19,7 @@ fn produce(kafka: &Kafka, topic: &str, count: u8, compression: &str) -> Request 
 #[tokio::test]
 async fn a_single_node_serves_stock_clients_within_their_acls() {
     let started = Instant::now();
-    let kafka = Kafka::builder().login("reader", "reader-secret").start().await.unwrap();
+    let kafka = Kafka::builder().login("reader", "reader-secret").request_log().start().await.unwrap();
     eprintln!("one node, from nothing: {:?}", started.elapsed());
     kafka.create_topic("shared", 1, &[]).await.unwrap();
     kafka.create_topic("secret", 1, &[]).await.unwrap();

@@ -5,8 +5,10 @@
 //! Topics are never created by themselves.
 mod config;
 mod node;
+mod requests;
 mod tools;
 
+pub use requests::BrokerRequest;
 pub(crate) use tools::java;
 pub use tools::{client_settings, java_properties};
 
@@ -77,7 +79,7 @@ impl KafkaBuilder {
         self
     }
 
-    /// Logs every request with connection, login and client software (slow; see [`Kafka::log`]).
+    /// Logs every request with connection, login and client software (slow; see [`Kafka::requests`]).
     #[must_use]
     pub fn request_log(mut self) -> Self {
         self.request_log = true;
