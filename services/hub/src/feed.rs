@@ -24,6 +24,7 @@ pub(crate) async fn policy(
     cancel: CancellationToken,
 ) -> Result<(), bus::BusError> {
     let mut caught_up = false;
+    let mut older_at_start = None;
     tail(&kafka, "hub-policy", &topic, cancel, |event| match event {
         TailEvent::Record { value: Some(value), position, .. } => {
             let offer = watch.offer(value);
@@ -33,6 +34,11 @@ pub(crate) async fn policy(
             }
             // Reading from the beginning meets older snapshots as a matter of course; later on nobody may write one.
             let expected = !caught_up && matches!(offer, Offer::Older { .. });
+            match &offer {
+                Offer::Older { number, .. } if expected => older_at_start = Some(*number),
+                Offer::Accepted(_) => older_at_start = None,
+                _ => {}
+            }
             if let Some(reason) = offer.alarm().filter(|_| !expected) {
                 metrics.policy_alarm(reason);
                 let detail = match &offer {
@@ -52,7 +58,14 @@ pub(crate) async fn policy(
             }
         }
         TailEvent::Record { value: None, .. } => {}
-        TailEvent::CaughtUp => caught_up = true,
+        TailEvent::CaughtUp => {
+            caught_up = true;
+            // The newest on the topic is older than what an earlier run decided by: someone took snapshots away.
+            if let Some(number) = older_at_start {
+                metrics.policy_alarm("older");
+                tracing::error!(number, "the policy topic ends with a snapshot older than one seen before");
+            }
+        }
         TailEvent::Away(reason) => tracing::warn!(reason, "the policy topic cannot be read"),
         TailEvent::Back => {}
     })

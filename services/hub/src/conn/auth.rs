@@ -57,10 +57,7 @@ pub(crate) async fn authenticate(hub: &Hub, client: &mut TcpStream, upstream: &m
                 (Handler::SaslAuthenticate, Stage::First) => step.first(api).await?,
                 (Handler::SaslAuthenticate, Stage::Final(user)) => return step.last(api, &user).await,
                 (Handler::SaslHandshake | Handler::SaslAuthenticate, _) => return Err(End::Refused(Refusal::Scram)),
-                _ => {
-                    hub.metrics.refused(Refusal::Unauthenticated, api.name);
-                    return Err(End::Refused(Refusal::Unauthenticated));
-                }
+                _ => return Err(End::Refused(Refusal::Unauthenticated)),
             },
         };
     }

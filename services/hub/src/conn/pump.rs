@@ -98,7 +98,6 @@ impl Up<'_> {
         let head = RequestHead::peek(&frame.body()).map_err(|_| End::Refused(Refusal::Malformed))?;
         self.hub.metrics.request(api::label(head.key));
         let Ok(api) = api::served(head.key, head.version) else {
-            self.hub.metrics.refused(Refusal::Api, api::label(head.key));
             return match auth::too_new_api_versions(&head) {
                 Some(answer) => self.local(answer, false).await,
                 None => Err(End::Refused(Refusal::Api)),

@@ -13,11 +13,11 @@ use crate::refusal::Refusal;
 
 pub(super) fn refuse(ask: &Ask<'_>) -> Result<Step, Trouble> {
     let request: ProduceRequest = ask.decode()?;
-    ask.refused(Refusal::Produce);
     if request.acks == 0 {
         // Such a request has no answer; brokers close, too.
         return Err(Trouble::Refused(Refusal::Produce));
     }
+    ask.refused(Refusal::Produce);
     let error = ResponseError::TopicAuthorizationFailed.code();
     let responses = request
         .topic_data

@@ -1,0 +1,350 @@
+//! A real broker, a real database and the hub, with policy signed by the test's own hand: what the hub does must follow
+//! from the signed snapshots alone, whoever made them.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use authority_api::{SigningKey, SnapshotSigner};
+use bus::{
+    KafkaConfig, ProduceOptions, Producer, Record, Security,
+    admin::{Acl, Controller, NewTopic, Operation, Pattern, ResourceType},
+};
+use chrono::{TimeDelta, Utc};
+use jointuse::{GrantState, KafkaTopicId, Kind, Membership, Term};
+use policy::{CompanyState, CredentialState, Grant, GrantId, NoticeInForce, RuleSet, Snapshot, TopicState};
+use secret::SecretFile;
+use testkit::{
+    dir::Dir,
+    kafka::{ADMIN, Kafka, KafkaBuilder},
+    paths, ports,
+    postgres::Postgres,
+    process::{Launch, Process},
+};
+
+pub const PASSWORD: &str = "a-secret-of-the-tests";
+pub const PURPOSE: &str = "group-services-guidance";
+pub const CONTACT: &str = "jointuse.contact";
+pub const TRANSACTION: &str = "jointuse.transaction";
+pub const MEETING: &str = "jointuse.meeting";
+/// May read contacts and transactions.
+pub const ALPHA: &str = "ju-sub-alpha-1";
+/// May read contacts only.
+pub const BETA: &str = "ju-sub-beta-1";
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// All logins that the broker knows from the start.
+const LOGINS: [&str; 8] = [
+    "ju-hub",
+    ALPHA,
+    BETA,
+    "ju-sub-nonotice-1",
+    "ju-sub-asked-1",
+    "ju-sub-over-1",
+    "ju-sub-purpose-1",
+    "ju-pub-gamma-1",
+];
+
+pub struct Rig {
+    // Dropped in this order.
+    pub hub: Process,
+    pub producer: Producer,
+    pub admin: Controller,
+    pub kafka: Kafka,
+    pub postgres: Postgres,
+    pub bootstrap_port: u16,
+    pub broker_base: u16,
+    pub admin_port: u16,
+    signer: SnapshotSigner,
+    pub snapshot: Snapshot,
+    pub dir: Dir,
+}
+
+impl Rig {
+    pub async fn single() -> Self {
+        Self::start(Kafka::builder(), &[]).await
+    }
+
+    pub async fn start(kafka: KafkaBuilder, env: &[(&str, &str)]) -> Self {
+        let dir = Dir::temporary("hub").unwrap();
+        let kafka = LOGINS.iter().fold(kafka, |kafka, login| kafka.login(login, PASSWORD));
+        let (kafka, postgres) = tokio::join!(kafka.start(), Postgres::start());
+        let (kafka, postgres) = (kafka.unwrap(), postgres.unwrap());
+        postgres.create_role("hub", PASSWORD).await.unwrap();
+        postgres.create_database("hub", "hub").await.unwrap();
+
+        let secret = |name: &str, content: &str| -> PathBuf {
+            let path = dir.path().join(name);
+            testkit::dir::write_secret(&path, content).unwrap();
+            path
+        };
+        let admin_config = KafkaConfig {
+            bootstrap: kafka.bootstrap(),
+            login: ADMIN.into(),
+            password_file: SecretFile::new(secret("admin", kafka.password(ADMIN))),
+            security: Security::default(),
+        };
+        let admin = Controller::new(&admin_config, "tests", Duration::from_secs(30)).unwrap();
+        let replication = i16::try_from(kafka.node_ids().len()).unwrap();
+        let mut topics = Vec::new();
+        for (name, kind) in [(CONTACT, Kind::Contact), (TRANSACTION, Kind::Transaction), (MEETING, Kind::Meeting)] {
+            let id = create_topic(&admin, name, 4, replication, &[]).await;
+            topics.push(TopicState { name: name.parse().unwrap(), kind, kafka_id: Some(id) });
+        }
+        create_topic(&admin, "jointuse.policy", 1, replication, &[("cleanup.policy", "compact")]).await;
+        // Nobody but the broker's own ACLs would keep this one apart: another system's topic on the same cluster.
+        create_topic(&admin, "elsewhere", 1, replication, &[]).await;
+        admin.create_acls(&acls()).await.unwrap();
+
+        let key = SigningKey::generate().unwrap();
+        let signer = SnapshotSigner::new(key);
+        let public = dir.path().join("policy.pub.pem");
+        std::fs::write(&public, signer.public().to_pem()).unwrap();
+        let (bootstrap_port, admin_port) = (ports::free().unwrap(), ports::free().unwrap());
+        let broker_base = ports::block(4).unwrap();
+        let config = format!(
+            "[listen]\nhost = '127.0.0.1'\nbootstrap_port = {bootstrap_port}\nbroker_port_base = {broker_base}\n\
+             [admin]\nlisten = '127.0.0.1:{admin_port}'\n\
+             [kafka]\nbootstrap = '{}'\nlogin = 'ju-hub'\npassword_file = '{}'\n\
+             [database]\nurl = '{}'\npassword_file = '{}'\n\
+             [policy]\ntrusted_keys = ['{}']\nstate_dir = '{}'\n",
+            kafka.bootstrap(),
+            secret("hub-kafka", PASSWORD).display(),
+            postgres.url("hub", "hub"),
+            secret("hub-database", PASSWORD).display(),
+            public.display(),
+            dir.path().join("state").display(),
+        );
+        let file = dir.path().join("hub.toml");
+        std::fs::write(&file, config).unwrap();
+        let mut launch = Launch::new(paths::binary("hub").unwrap()).arg("--config").arg(file.display().to_string());
+        for (name, value) in env {
+            launch = launch.env(*name, *value);
+        }
+        let hub = Process::start("hub", launch, dir.path().join("hub.log")).unwrap();
+        let producer = Producer::new(&admin_config, "tests", ProduceOptions::default()).unwrap();
+        let snapshot = first_snapshot(topics);
+        let mut rig =
+            Self { hub, producer, admin, kafka, postgres, bootstrap_port, broker_base, admin_port, signer, snapshot, dir };
+        rig.publish(|_| ()).await;
+        rig.ready().await;
+        rig
+    }
+
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.bootstrap_port)
+    }
+
+    /// Waits until the hub answers that it is ready.
+    pub async fn ready(&mut self) {
+        let url = format!("http://127.0.0.1:{}/health/ready", self.admin_port);
+        self.hub
+            .until("to be ready", DEADLINE, async |_| {
+                let answer = reqwest::get(&url).await.ok()?;
+                answer.status().is_success().then_some(())
+            })
+            .await
+            .unwrap();
+    }
+
+    /// Changes the policy and publishes it as the next snapshot.
+    pub async fn publish(&mut self, change: impl FnOnce(&mut Snapshot)) {
+        change(&mut self.snapshot);
+        self.snapshot.number += 1;
+        let now = Utc::now();
+        let lifetime = self.snapshot.expires_at - self.snapshot.issued_at;
+        (self.snapshot.issued_at, self.snapshot.changed_at, self.snapshot.expires_at) = (now, now, now + lifetime);
+        self.put(self.signer.sign(&self.snapshot).unwrap()).await;
+    }
+
+    /// Puts any bytes on the policy topic.
+    pub async fn put(&self, bytes: Vec<u8>) {
+        self.producer.send(Record::new("jointuse.policy", "snapshot", bytes)).await.unwrap();
+    }
+
+    /// The current snapshot, changed, but signed by someone else.
+    pub fn forge(&self, change: impl FnOnce(&mut Snapshot)) -> Vec<u8> {
+        let mut forged = self.snapshot.clone();
+        change(&mut forged);
+        SnapshotSigner::new(SigningKey::generate().unwrap()).sign(&forged).unwrap()
+    }
+
+    /// The snapshot as given, signed by the right key.
+    pub fn sign(&self, snapshot: &Snapshot) -> Vec<u8> {
+        self.signer.sign(snapshot).unwrap()
+    }
+
+    /// Waits until the hub decides by the newest snapshot.
+    pub async fn in_force(&mut self) {
+        let number = i64::try_from(self.snapshot.number).unwrap();
+        testkit::wait::until("the policy to be in force", DEADLINE, async || {
+            (self.metric("hub_policy_number", &[]).await as i64 == number).then_some(())
+        })
+        .await
+        .unwrap();
+    }
+
+    /// The sum of a metric's samples that have all these labels.
+    pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        let url = format!("http://127.0.0.1:{}/metrics", self.admin_port);
+        let text = reqwest::get(&url).await.unwrap().text().await.unwrap();
+        text.lines()
+            .filter(|line| line.starts_with(name) && matches!(line.as_bytes().get(name.len()), Some(b'{' | b' ')))
+            .filter(|line| labels.iter().all(|(key, value)| line.contains(&format!("{key}=\"{value}\""))))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Refusals counted for a reason.
+    pub async fn refusals(&self, reason: &str) -> f64 {
+        self.metric("hub_refusals_total", &[("reason", reason)]).await
+    }
+
+    pub async fn sql(&self, sql: &str) -> String {
+        self.postgres.sql("hub", sql).await.unwrap().trim().to_owned()
+    }
+
+    /// Produces `count` records of `size` bytes, spread over the partitions.
+    pub async fn fill(&self, topic: &str, count: usize, size: usize) {
+        let records: Vec<Record> = (0..count)
+            .map(|i| {
+                let mut record = Record::new(topic, format!("{i:032x}"), vec![u8::try_from(i % 251).unwrap(); size]);
+                record.headers = vec![("publisher".into(), "gamma".into())];
+                record
+            })
+            .collect();
+        for result in self.producer.send_all(records).await {
+            result.unwrap();
+        }
+    }
+
+    /// Fills several topics with compressed batches, duplicate and non-UTF-8 headers, nulls, and old timestamps.
+    pub fn topic_id(&self, name: &str) -> [u8; 16] {
+        self.snapshot.topics.iter().find(|t| t.name.as_str() == name).and_then(|t| t.kafka_id).unwrap().0
+    }
+}
+
+pub async fn create_topic(
+    admin: &Controller,
+    name: &str,
+    partitions: i32,
+    replication: i16,
+    configs: &[(&str, &str)],
+) -> KafkaTopicId {
+    let configs: BTreeMap<String, String> =
+        configs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let new = NewTopic { name: name.into(), partitions, replication, configs };
+    KafkaTopicId(*admin.create_topic(&new).await.unwrap().as_bytes())
+}
+
+/// What the authority would have set up, and more than that for `alpha`: with its own ACLs the broker would let it
+/// read meetings, so that a test sees the hub's own refusal.
+fn acls() -> Vec<Acl> {
+    let mut acls = vec![
+        Acl::allow("ju-hub", Operation::Read, ResourceType::Topic, Pattern::Literal, "jointuse.policy"),
+        Acl::allow("ju-hub", Operation::Describe, ResourceType::Topic, Pattern::Prefixed, "jointuse."),
+    ];
+    for login in LOGINS.iter().filter(|login| login.starts_with("ju-sub-")) {
+        let subscription = login.trim_start_matches("ju-sub-").trim_end_matches("-1");
+        let group = format!("ju.{subscription}.");
+        acls.push(Acl::allow(login, Operation::Read, ResourceType::Topic, Pattern::Prefixed, "jointuse."));
+        acls.push(Acl::allow(login, Operation::Write, ResourceType::Topic, Pattern::Prefixed, "jointuse."));
+        acls.push(Acl::allow(login, Operation::Read, ResourceType::Group, Pattern::Prefixed, group));
+        acls.push(Acl::allow(login, Operation::Read, ResourceType::Group, Pattern::Prefixed, "other."));
+    }
+    acls
+}
+
+fn first_snapshot(topics: Vec<TopicState>) -> Snapshot {
+    let root = paths::root().join("schemas/policy");
+    let read = |name: &str| std::fs::read_to_string(root.join(name)).unwrap();
+    let now = Utc::now();
+    let items: Vec<String> = ["person.name", "organisation.email"].map(str::to_owned).to_vec();
+    let notice = |purposes: &[&str]| NoticeInForce {
+        version: 3,
+        effective_from: now - TimeDelta::days(30),
+        items: items.iter().map(|item| item.parse().unwrap()).collect(),
+        purposes: purposes.iter().map(|purpose| purpose.parse().unwrap()).collect(),
+    };
+    let company = |id: &str, membership, notice| CompanyState {
+        id: id.parse().unwrap(),
+        country: "JP".into(),
+        foreign_basis: None,
+        membership,
+        notice,
+    };
+    let mut companies = vec![company("nonotice", Membership::None, None)];
+    for id in ["alpha", "beta", "gamma", "asked", "over"] {
+        companies.push(company(id, Membership::Active, Some(notice(&[PURPOSE]))));
+    }
+    companies.push(company("purpose", Membership::Active, Some(notice(&["another-purpose"]))));
+    let term = Term { from: now - TimeDelta::days(1), until: now + TimeDelta::days(1) };
+    let over = Term { from: now - TimeDelta::days(9), until: now - TimeDelta::days(1) };
+    let grant = |id: &str, state, topics: &[&str], term| Grant {
+        id: GrantId::Subscription(id.parse().unwrap()),
+        company: id.parse().unwrap(),
+        state,
+        topics: topics.iter().map(|topic| topic.parse().unwrap()).collect(),
+        items: items.iter().map(|item| item.parse().unwrap()).collect(),
+        purpose: PURPOSE.parse().unwrap(),
+        term,
+    };
+    let mut grants = vec![
+        grant("alpha", GrantState::Approved, &[CONTACT, TRANSACTION], term),
+        grant("beta", GrantState::Approved, &[CONTACT], term),
+        grant("nonotice", GrantState::Approved, &[CONTACT], term),
+        grant("asked", GrantState::Requested, &[CONTACT], term),
+        grant("over", GrantState::Approved, &[CONTACT], over),
+        grant("purpose", GrantState::Approved, &[CONTACT], term),
+    ];
+    let mut credentials: Vec<CredentialState> = grants
+        .iter()
+        .map(|grant| CredentialState {
+            login: format!("ju-sub-{}-1", grant.id.as_str()).parse().unwrap(),
+            grant: grant.id.clone(),
+            live: true,
+        })
+        .collect();
+    let mut publication = grant("gamma", GrantState::Approved, &[CONTACT], term);
+    publication.id = GrantId::Publication("gamma".parse().unwrap());
+    credentials.push(CredentialState {
+        login: "ju-pub-gamma-1".parse().unwrap(),
+        grant: publication.id.clone(),
+        live: true,
+    });
+    grants.push(publication);
+    Snapshot {
+        number: 0,
+        issued_at: now,
+        expires_at: now + TimeDelta::minutes(30),
+        changed_at: now,
+        rules: RuleSet {
+            effective_from: "2022-04-01".parse().unwrap(),
+            schema: read("jointuse.cedarschema"),
+            text: read("2022-04-01.cedar"),
+        },
+        companies,
+        grants,
+        credentials,
+        topics,
+        token_keys: Vec::new(),
+    }
+}
+
+/// Changes one company.
+pub fn company<'a>(snapshot: &'a mut Snapshot, id: &str) -> &'a mut CompanyState {
+    snapshot.companies.iter_mut().find(|company| company.id.as_str() == id).unwrap()
+}
+
+/// Changes one subscription.
+pub fn subscription<'a>(snapshot: &'a mut Snapshot, id: &str) -> &'a mut Grant {
+    snapshot
+        .grants
+        .iter_mut()
+        .find(|grant| matches!(&grant.id, GrantId::Subscription(s) if s.as_str() == id))
+        .unwrap()
+}
+
+/// Changes one credential.
+pub fn credential<'a>(snapshot: &'a mut Snapshot, login: &str) -> &'a mut CredentialState {
+    snapshot.credentials.iter_mut().find(|credential| credential.login.as_str() == login).unwrap()
+}
