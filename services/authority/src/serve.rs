@@ -11,7 +11,7 @@ use store::Store;
 use crate::{
     api,
     auth::throttle::Throttle,
-    cluster,
+    cluster::{self, Cluster},
     config::Config,
     db,
     issue::{self, Issuer, IssuerParts, RuleBook},
@@ -47,15 +47,16 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
         rules: rules.clone(),
         publisher,
         link: Arc::new(ClusterLink::new()),
+        cluster: Cluster::new(&config)?,
         throttle: Throttle::new(&config.throttle),
         metrics: Metrics::new(),
         config,
     });
-    registry::prepare(&app).await?;
+    registry::register_missing(&app).await?;
 
     let issuer = Issuer::new(parts(&app, &ctx, rules)?, inbox);
     ctx.spawn("policy", issuer.run(ctx.stopping()));
-    cluster::spawn(&ctx, &app)?;
+    cluster::spawn(&ctx, &app);
     let router = api::router(&app).merge(ctx.admin_router());
     ctx.spawn_http("http", listener, router);
     Ok(())

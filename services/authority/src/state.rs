@@ -6,7 +6,14 @@ use authority_api::TokenSigner;
 use jointuse::Clock;
 use store::Store;
 
-use crate::{auth::throttle::Throttle, config::Config, issue::{Publisher, RuleBook}, link::ClusterLink, metrics::Metrics};
+use crate::{
+    auth::throttle::Throttle,
+    cluster::Cluster,
+    config::Config,
+    issue::{Publisher, RuleBook},
+    link::ClusterLink,
+    metrics::Metrics,
+};
 
 /// One authority. Handlers get it as `State<AppState>`.
 #[derive(Debug)]
@@ -24,6 +31,8 @@ pub(crate) struct App {
     pub(crate) publisher: Publisher,
     /// Makes the cluster follow.
     pub(crate) link: Arc<ClusterLink>,
+    /// Administers the brokers.
+    pub(crate) cluster: Cluster,
     pub(crate) throttle: Throttle,
     pub(crate) metrics: Metrics,
 }

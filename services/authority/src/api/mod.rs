@@ -10,7 +10,7 @@ mod oauth;
 mod policy;
 mod sessions;
 
-use axum::{Json, Router, extract::DefaultBodyLimit, middleware, routing::get};
+use axum::{Json, Router, middleware, routing::get};
 use utoipa::{
     OpenApi,
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
@@ -60,13 +60,11 @@ fn routes() -> OpenApiRouter<AppState> {
 /// The whole surface but health and metrics.
 pub(crate) fn router(app: &AppState) -> Router {
     let (router, document) = routes().split_for_parts();
-    let max_body = app.config.evidence.max_bytes;
     router
         .route("/openapi.json", get(|| async move { Json(document) }))
         .route_layer(middleware::from_fn_with_state(app.clone(), guard))
         .with_state(app.clone())
-        .merge(registry::router(app))
-        .layer(DefaultBodyLimit::max(max_body))
+        .nest("/registry", registry::router(app.clone()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,12 @@
 //! Companies' notices: drafted, notified, published, evidence checked, activated by a second operator.
 
 use authority_api::types::{NewNotice, Notice, NoticeState, Reason};
-use axum::{Extension, body::Bytes, extract::State, http::StatusCode};
+use axum::{
+    Extension,
+    body::{Body, to_bytes},
+    extract::State,
+    http::StatusCode,
+};
 use chrono::{DateTime, Utc};
 use diesel::PgConnection;
 use jointuse::{CompanyId, OperatorName};
@@ -15,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     companies,
-    decide::{decide, note, read},
+    decide::{decide, note},
 };
 use crate::{
     auth::Operator,
@@ -97,9 +102,11 @@ async fn put_evidence(
     Extension(operator): Extension<Operator>,
     Path((id, version)): Path<(CompanyId, u32)>,
     Query(query): Query<EvidenceQuery>,
-    content: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    body: Body,
 ) -> Result<Json<Notice>, Problem> {
-    let content = content.map_err(|_| Problem::too_large(app.config.evidence.max_bytes))?;
+    let most = app.config.evidence.max_bytes;
+    // The other reason to fail is that the caller hung up, who then hears nothing.
+    let content = to_bytes(body, most).await.map_err(|_| Problem::too_large(most))?;
     let file_name = query.file_name;
     let plain = |c: char| !c.is_control() && !matches!(c, '/' | '\\');
     if file_name.is_empty() || file_name.len() > 200 || !file_name.chars().all(plain) {

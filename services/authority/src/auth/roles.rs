@@ -68,6 +68,7 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/v1/cluster/plan", EVERYBODY),
     ("POST", "/v1/cluster/apply", STEWARD),
     ("GET", "/v1/cluster/drift", EVERYBODY),
+    ("POST", "/v1/cluster/topics/{name}/accept", STEWARD),
     ("GET", "/v1/activity", EVERYBODY),
     ("POST", "/oauth/token", Open),
     ("GET", "/.well-known/jwks.json", Open),

@@ -26,7 +26,6 @@ struct Row {
     decided_by: Option<String>,
     decided_at: Option<DateTime<Utc>>,
     stepped_by: String,
-    stepped_at: DateTime<Utc>,
     reason: String,
 }
 
@@ -36,8 +35,6 @@ pub(crate) struct StoredGrant {
     pub(crate) view: GrantView,
     /// Who took the last step.
     pub(crate) stepped_by: OperatorName,
-    /// When.
-    pub(crate) stepped_at: DateTime<Utc>,
 }
 
 impl StoredGrant {
@@ -68,7 +65,6 @@ impl Row {
                 reason: self.reason,
             },
             stepped_by: parsed(&self.stepped_by)?,
-            stepped_at: self.stepped_at,
         })
     }
 }
