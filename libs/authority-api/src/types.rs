@@ -21,6 +21,7 @@
 //! | `POST /v1/policy/explain` | [`Explain`] | [`Explanation`] |
 //! | `GET /v1/cluster/plan`, `POST /v1/cluster/apply` | | [`Plan`], [`Applied`] |
 //! | `GET /v1/cluster/drift` | | `[`[`DriftReport`]`]` |
+//! | `POST /v1/cluster/topics/{name}/accept` | [`Reason`] | the topic's name and Kafka id |
 //! | `GET /v1/activity` | | `[`[`Activity`]`]`, newest first |
 //! | `POST /oauth/token`, `GET /.well-known/jwks.json` | RFC 6749, RFC 7517 | |
 //! | `/registry/…` | the Confluent Schema Registry surface | |
