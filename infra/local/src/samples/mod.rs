@@ -26,12 +26,16 @@ mod vcard;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::Path,
+};
 
 use card::{Book, Card};
 use dice::Dice;
 use eight::Form;
-use truth::{BadRow, CardRef, HumanTruth, Truth};
+use truth::{BadRow, CardRef, HumanTruth, SharedPerson, Truth};
 use universe::Universe;
 
 /// The seed that `make up` and `make demo` use.
@@ -69,6 +73,7 @@ impl Samples {
                 seed,
                 cards: cards.max(200),
                 humans: Vec::new(),
+                shared: Vec::new(),
                 bad_rows: Vec::new(),
                 meetings: Vec::new(),
             },
@@ -78,6 +83,7 @@ impl Samples {
         samples.add_sansan(seed, &books, &mut humans);
         samples.add_phone_and_database(seed, &books, &mut humans);
         samples.add_meetings(seed, &books);
+        samples.truth.shared = samples.shared(&books);
         samples.truth.humans = humans.into_iter().map(|(human, cards)| HumanTruth { human, cards }).collect();
         samples
     }
@@ -210,6 +216,46 @@ impl Samples {
         let last = calendars.events.len().saturating_sub(1);
         self.truth.bad_rows.push(BadRow { file, at: last, field: "class", why: "a private event" });
         self.truth.meetings = calendars.events;
+    }
+
+    /// Who is known to several companies in a way that exact matching finds.
+    fn shared(&self, books: &Books) -> Vec<SharedPerson> {
+        let sources = [
+            ("persol-career", &books.eight),
+            ("persol-staff", &books.sansan),
+            ("persol-tech", &books.vcards),
+            ("persol-tech", &books.json),
+        ];
+        let mut people = BTreeMap::<(usize, usize), (BTreeSet<&'static str>, Vec<&Card>)>::new();
+        for (company, cards) in sources {
+            for card in cards.iter().filter(|card| is_complete(&books.universe, card)) {
+                let (companies, known) = people.entry((card.human, card.post)).or_default();
+                companies.insert(company);
+                known.push(card);
+            }
+        }
+        let told = [self.file("persol-staff/transactions.json"), self.file("persol-staff/contact-events.json")]
+            .map(String::from_utf8_lossy)
+            .concat();
+        let mut shared: Vec<SharedPerson> = people
+            .into_iter()
+            .filter(|(_, (companies, _))| companies.len() > 1)
+            .filter_map(|((human, _), (companies, cards))| {
+                let card = cards.first()?;
+                let meetings = self.truth.meetings.iter().filter(|meeting| meeting.humans.contains(&human)).count();
+                let events = cards.iter().filter(|card| told.contains(&format!("\"{}\"", card.reference))).count();
+                Some(SharedPerson {
+                    human,
+                    name: card.full_name()?,
+                    email: card.email.clone()?.to_lowercase(),
+                    organisation: card.organisation.clone()?,
+                    companies: companies.into_iter().collect(),
+                    events: meetings + events,
+                })
+            })
+            .collect();
+        shared.sort_by_key(|person| (std::cmp::Reverse((person.events, person.companies.len())), person.human));
+        shared
     }
 
     fn add_json(&mut self, file: &'static str, rows: json::Rows) {

@@ -129,6 +129,8 @@ fn companies_know_the_same_people() {
     assert!(shared * 100 / truth.humans.len() >= 8, "{shared} of {}", truth.humans.len());
     assert!(truth.humans.iter().any(|human| known_to(human) == 3));
     assert_eq!(truth.humans.iter().map(|human| human.cards.len()).sum::<usize>(), CARDS);
+    assert!(truth.shared.len() > 80, "{}", truth.shared.len());
+    assert!(truth.shared[0].events > 1 && truth.shared[0].companies.len() > 1);
 }
 
 #[test]

@@ -11,6 +11,8 @@ pub struct Truth {
     pub cards: usize,
     /// Every human being who stands on a card.
     pub humans: Vec<HumanTruth>,
+    /// People whom two or more companies know at one organisation by one address, the most told of first.
+    pub shared: Vec<SharedPerson>,
     /// Rows that intake must refuse.
     pub bad_rows: Vec<BadRow>,
     /// Meetings and who of the clients attends.
@@ -52,4 +54,21 @@ pub struct BadRow {
     pub field: &'static str,
     /// What is wrong with it.
     pub why: &'static str,
+}
+
+/// Somebody whom several companies know.
+#[derive(Debug, Clone, Serialize)]
+pub struct SharedPerson {
+    /// Number.
+    pub human: usize,
+    /// Family and given name.
+    pub name: String,
+    /// Address on the cards, in lower case.
+    pub email: String,
+    /// Organisation as registered.
+    pub organisation: String,
+    /// The companies.
+    pub companies: Vec<&'static str>,
+    /// How many meetings, and transactions or contact events, the samples tell of.
+    pub events: usize,
 }

@@ -1,0 +1,53 @@
+//! No personal value of the samples is in any log.
+
+use std::{collections::BTreeSet, path::Path};
+
+use crate::error::{LocalError, file};
+
+use super::{Story, must, report::Shown};
+
+pub(super) async fn logs(story: &mut Story<'_>) -> Result<Shown, LocalError> {
+    let planted = planted(story);
+    must(planted.len() > 1000, || format!("only {} values to look for", planted.len()))?;
+    let mut bytes = 0;
+    let mut logs = 0;
+    for part in &story.running.parts {
+        let (found, size) = search(&part.log, &planted)?;
+        must(found == 0, || format!("{found} personal values of the samples are in {}", part.log.display()))?;
+        bytes += size;
+        logs += 1;
+    }
+    Ok(Shown::new(format!(
+        "{} sample names and addresses occur in none of {logs} logs ({} KiB)",
+        planted.len(),
+        bytes / 1024
+    ))
+    .figure("values", planted.len())
+    .figure("logs", logs))
+}
+
+/// E-mail addresses of the samples, as published and as normalised, and the names in full.
+fn planted(story: &Story<'_>) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(story.samples.file("persol-staff/sansan.csv")).into_owned();
+    let mut values = BTreeSet::new();
+    for word in text.split(['"', ',', '\n']).filter(|word| word.contains('@')) {
+        values.insert(word.to_owned());
+        values.insert(word.to_lowercase());
+    }
+    for person in &story.samples.truth.shared {
+        values.insert(person.email.clone());
+        values.insert(person.name.clone());
+        values.insert(person.name.replace(' ', ""));
+    }
+    values
+}
+
+fn search(log: &Path, planted: &BTreeSet<String>) -> Result<(usize, usize), LocalError> {
+    let bytes = std::fs::read(log).map_err(file("read", log))?;
+    let text = String::from_utf8_lossy(&bytes);
+    // Addresses by their words, which is fast; names by looking for each.
+    let address = |c: char| !(c.is_ascii_alphanumeric() || "@.-_+".contains(c));
+    let words = text.split(address).filter(|word| word.contains('@') && planted.contains(*word)).count();
+    let names = planted.iter().filter(|value| !value.is_ascii() && text.contains(value.as_str())).count();
+    Ok((words + names, bytes.len()))
+}

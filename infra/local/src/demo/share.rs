@@ -1,0 +1,96 @@
+//! Three companies publish; rows that are wrong are told apart, and a second import publishes nothing.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    error::LocalError,
+    samples::truth::BadRow,
+    seed::{
+        publish::{Import, Publisher},
+        publish_file,
+        world::{CANCELLATION, FILES, SampleFile},
+    },
+};
+
+use super::{Story, must, report::Shown};
+
+/// Rules by which a real card cannot be taken though nothing is wrong with the file: it does not say who it is.
+const TELLS_NOBODY: [&str; 2] = ["contact-minimum", "reference-underivable"];
+
+pub(super) async fn publish(story: &mut Story<'_>) -> Result<Shown, LocalError> {
+    let publisher = Publisher::new(story.running);
+    let mut totals = BTreeMap::<&'static str, usize>::new();
+    let mut rows = 0;
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["file", "what", "published", "unchanged", "refused", "rows/s"]);
+    for sample in FILES.iter().chain([&CANCELLATION]) {
+        story.teller.doing(&format!("publishing {}", sample.name));
+        let import = publish_file(&publisher, &story.secrets, &story.samples, sample).await?;
+        refusals_are_right(story, sample, &import)?;
+        for outcome in ["accepted", "unchanged", "refused"] {
+            *totals.entry(outcome).or_default() += import.count(outcome);
+        }
+        rows += import.rows();
+        let pace = f64::from(u32::try_from(import.rows()).unwrap_or(0)) / import.took.as_secs_f64().max(0.001);
+        let count = |outcome: &str| import.count(outcome).to_string();
+        let (published, unchanged, refused) = (count("accepted"), count("unchanged"), count("refused"));
+        table.add_row([sample.name, sample.what, &published, &unchanged, &refused, &format!("{pace:.0}")]);
+    }
+    story.teller.outcome(&table.to_string());
+    let total = |outcome: &str| totals.get(outcome).copied().unwrap_or(0);
+    let (published, unchanged, refused) = (total("accepted"), total("unchanged"), total("refused"));
+    must(published + unchanged > 4000, || format!("only {published} + {unchanged} records are there"))?;
+    Ok(Shown::new(format!(
+        "{rows} rows of {} files: {published} published, {unchanged} there already",
+        FILES.len() + 1
+    ))
+    .figure("published", published)
+    .figure("unchanged", unchanged)
+    .figure("refused", refused))
+}
+
+fn bad_rows<'a>(story: &'a Story<'_>, file: &str) -> Vec<&'a BadRow> {
+    story.samples.truth.bad_rows.iter().filter(|row| row.file == file).collect()
+}
+
+/// Every row that is wrong on purpose is refused, and no other but those that say of nobody.
+fn refusals_are_right(story: &Story<'_>, sample: &SampleFile, import: &Import) -> Result<(), LocalError> {
+    let wrong = bad_rows(story, sample.name);
+    for row in &wrong {
+        let found = import.refused.iter().any(|refused| refused.at == row.at);
+        must(found, || format!("{} at {} ({}) was not refused", sample.name, row.at, row.why))?;
+    }
+    for refused in import.refused.iter().filter(|refused| wrong.iter().all(|row| row.at != refused.at)) {
+        let lawful = refused.findings.iter().all(|(_, rule)| TELLS_NOBODY.contains(&rule.as_str()));
+        must(lawful, || format!("{} at {} was refused: {:?}", sample.name, refused.at, refused.findings))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn bad(story: &mut Story<'_>) -> Result<Shown, LocalError> {
+    let publisher = Publisher::new(story.running);
+    let mut told = 0;
+    for sample in &FILES {
+        if bad_rows(story, sample.name).is_empty() {
+            continue;
+        }
+        let import = publish_file(&publisher, &story.secrets, &story.samples, sample).await?;
+        for row in bad_rows(story, sample.name) {
+            let refused = import.refused.iter().find(|refused| refused.at == row.at);
+            let findings = refused.map(|refused| refused.findings.clone()).unwrap_or_default();
+            let said: Vec<String> = findings.iter().map(|(field, rule)| format!("{field}: {rule}")).collect();
+            story.teller.outcome(&format!("{} at {:>4}  {}", sample.name, row.at, said.join(", ")));
+            must(!said.is_empty(), || format!("{} at {} was not refused", sample.name, row.at))?;
+            told += 1;
+        }
+        // The same file again: nothing new may come of it.
+        must(import.count("accepted") == 0, || {
+            format!("importing {} again published {} records", sample.name, import.count("accepted"))
+        })?;
+    }
+    Ok(Shown::new(format!(
+        "{told} wrong rows told by line, field and rule (never the value); the same files again publish nothing"
+    ))
+    .figure("wrong_rows", told))
+}
