@@ -1,1 +1,5 @@
-fn main() {}
+//! The history service: unified histories by person and by organisation.
+
+fn main() -> std::process::ExitCode {
+    runtime::main(history::SERVICE, history::service::start)
+}

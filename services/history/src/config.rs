@@ -1,0 +1,111 @@
+//! Configuration; the commented defaults are in `default.toml`.
+
+use std::time::Duration;
+
+use authority_api::PolicyConfig;
+use bus::KafkaConfig;
+use runtime::{
+    Invalid, Settings,
+    sections::{HttpConfig, ShutdownConfig, TelemetryConfig},
+};
+use serde::Deserialize;
+use store::DatabaseConfig;
+
+/// All of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where to answer.
+    pub http: HttpConfig,
+    /// The brokers.
+    pub kafka: KafkaConfig,
+    /// PostgreSQL.
+    pub database: DatabaseConfig,
+    /// The signed policy.
+    pub policy: PolicyConfig,
+    /// The schema registry.
+    pub registry: RegistryConfig,
+    /// How records are applied.
+    pub apply: ApplyConfig,
+    /// Logs and traces.
+    pub telemetry: TelemetryConfig,
+    /// Stopping.
+    pub shutdown: ShutdownConfig,
+}
+
+/// `[registry]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistryConfig {
+    /// Base URL; `/schemas/ids/{id}` is read below it.
+    pub url: String,
+}
+
+/// `[apply]`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApplyConfig {
+    /// Most records in one transaction.
+    pub batch_records: usize,
+    /// Milliseconds that an incomplete batch waits for more.
+    pub batch_wait_ms: u64,
+}
+
+impl ApplyConfig {
+    /// The wait as a duration.
+    pub const fn batch_wait(&self) -> Duration {
+        Duration::from_millis(self.batch_wait_ms)
+    }
+}
+
+impl Settings for Config {
+    fn telemetry(&self) -> &TelemetryConfig {
+        &self.telemetry
+    }
+
+    fn shutdown(&self) -> &ShutdownConfig {
+        &self.shutdown
+    }
+
+    fn validate(&self) -> Vec<Invalid> {
+        let mut invalid = Vec::new();
+        if let Err(error) = self.kafka.validate() {
+            invalid.push(Invalid::new("kafka", error.to_string()));
+        }
+        if let Err(error) = self.database.validate() {
+            invalid.push(Invalid::new("database", error.to_string()));
+        }
+        if self.policy.trusted_keys.is_empty() {
+            let what = "name the PEM file of the authority's public policy key: without one nothing can be decided";
+            invalid.push(Invalid::new("policy.trusted_keys", what));
+        }
+        if !self.registry.url.starts_with("http://") && !self.registry.url.starts_with("https://") {
+            invalid.push(Invalid::new("registry.url", "must begin with http:// or https://"));
+        }
+        if !(1..=50_000).contains(&self.apply.batch_records) {
+            invalid.push(Invalid::new("apply.batch_records", "must be 1 to 50000"));
+        }
+        invalid
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_need_only_what_they_say_is_required() {
+        let file = "[kafka]\nbootstrap = '127.0.0.1:9092'\npassword_file = '/none'\n\
+                    [database]\nurl = 'postgresql://history@127.0.0.1/history'\n\
+                    [policy]\ntrusted_keys = ['/policy.pem']\n";
+        let path = std::env::temp_dir().join(format!("history-config-{}.toml", std::process::id()));
+        std::fs::write(&path, file).unwrap();
+        let layers =
+            runtime::config::Layers::read("HISTORY", crate::SERVICE.default_toml, Some(&path), Vec::new()).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let config: Config = layers.parse().unwrap();
+        assert_eq!(config.kafka.login, "ju-history");
+        let without = runtime::config::Layers::read("HISTORY", crate::SERVICE.default_toml, None, Vec::new()).unwrap();
+        assert!(without.parse::<Config>().is_err());
+    }
+}

@@ -1,0 +1,54 @@
+//! The tables, as `migrations/` makes them.
+
+diesel::table! {
+    contact (id) {
+        id -> Uuid,
+        company -> Text,
+        recorded_at -> Timestamptz,
+        record_offset -> BigInt,
+        occurred_at -> Timestamptz,
+        acquired_by -> Text,
+        acquired_on -> Date,
+        acquired_for -> Text,
+        acquired_from -> Text,
+        organisation_id -> Nullable<Uuid>,
+        name_key -> Text,
+        name_whole -> Bool,
+        email_key -> Nullable<Text>,
+        content -> Jsonb,
+    }
+}
+
+diesel::table! {
+    interaction (record_id, contact_id) {
+        record_id -> Uuid,
+        contact_id -> Uuid,
+        kind -> Text,
+        company -> Text,
+        occurred_at -> Timestamptz,
+        recorded_at -> Timestamptz,
+        sequence -> Integer,
+        record_offset -> BigInt,
+        acquired_by -> Text,
+        acquired_on -> Date,
+        acquired_for -> Text,
+        acquired_from -> Text,
+        organisation_id -> Nullable<Uuid>,
+        content -> Jsonb,
+    }
+}
+
+diesel::table! {
+    contact_link (key, contact_id) {
+        key -> Uuid,
+        contact_id -> Uuid,
+        by_email -> Bool,
+    }
+}
+
+diesel::table! {
+    person_contact (contact_id) {
+        contact_id -> Uuid,
+        person_id -> Uuid,
+    }
+}

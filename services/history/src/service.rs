@@ -1,0 +1,133 @@
+//! Start-up: opens what the service needs and gives its tasks to the runtime.
+
+use std::{sync::Arc, time::Duration};
+
+use authority_api::SnapshotWatch;
+use bus::{ConsumeOptions, Consumer, Start, Status};
+use jointuse::{Clock, SystemClock};
+use runtime::{BoxError, Check, Context};
+use store::Store;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    MIGRATIONS, api,
+    apply,
+    config::{ApplyConfig, Config},
+    consume::Applier,
+    feed, mask::Masks,
+    metrics::Metrics,
+    registry::Registry,
+};
+
+/// How often the database is asked whether it is there.
+const PING: Duration = Duration::from_secs(1);
+/// How long to wait between attempts while something needed for starting is away.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Starts the service.
+///
+/// # Errors
+/// When a key, a state folder or an address cannot be used. A database or broker that is away is waited for.
+pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let metrics = Metrics::default();
+    let store = Store::connect("history", &config.database)?;
+
+    let watch = SnapshotWatch::open(&config.policy)?;
+    let policy = watch.handle();
+    let draining = context.draining();
+    context.spawn(
+        "policy",
+        feed::follow(config.kafka.clone(), config.policy.topic.clone(), watch, metrics.clone(), draining.clone()),
+    );
+    let check = context.health().register("policy");
+    let age = feed::watch_age(policy.clone(), Arc::clone(&clock), check, context.clone());
+    context.spawn("policy age", async move {
+        age.await;
+        Ok::<(), BoxError>(())
+    });
+
+    let database = context.health().register("database");
+    let (database_check, reading) = (database.clone(), context.health().register("consumer"));
+    let consuming = consume(config.clone(), store.clone(), metrics.clone(), Arc::clone(&clock), reading, draining.clone());
+    context.spawn("consumer", consuming);
+    let (monitored, ended) = (store.clone(), draining);
+    context.spawn("database", async move {
+        let monitor = monitored.monitor(PING, |outcome| match outcome {
+            Ok(()) => database_check.ready(),
+            Err(_) => database_check.not_ready("the database does not answer"),
+        });
+        tokio::select! {
+            () = monitor => {}
+            () = ended.cancelled() => {}
+        }
+        Ok::<(), BoxError>(())
+    });
+
+    let app = Arc::new(api::App { store, policy, clock, metrics, masks: Masks::load()? });
+    let listener = context.listen("http", config.http.listen).await?;
+    context.spawn_http("http", listener, api::router(app).merge(context.admin_router()));
+    Ok(())
+}
+
+/// Migrates, then reads and applies for ever.
+async fn consume(
+    config: Config,
+    store: Store,
+    metrics: Metrics,
+    clock: Arc<dyn Clock>,
+    check: Check,
+    cancel: CancellationToken,
+) -> Result<(), BoxError> {
+    let starting = async {
+        loop {
+            match prepare(&store).await {
+                Err(error) if error.is_transient() || matches!(error, store::StoreError::Refused(_)) => {
+                    check.not_ready("the database does not answer");
+                    tracing::warn!(%error, "waiting for the database");
+                    tokio::time::sleep(AGAIN).await;
+                }
+                result => break result,
+            }
+        }
+    };
+    let offsets = tokio::select! {
+        offsets = starting => offsets?,
+        () = cancel.cancelled() => return Ok(()),
+    };
+    let topics: Vec<&str> = contract::catalogue().topics.iter().map(|topic| topic.name.as_str()).collect();
+    let ApplyConfig { batch_records, .. } = config.apply;
+    let options = ConsumeOptions { batch_records, batch_wait: config.apply.batch_wait(), ..ConsumeOptions::default() };
+    let consumer = Consumer::new(&config.kafka, "history", &topics, Start::Offsets(offsets), options)?;
+    let registry = Registry::new(&config.registry.url, store.clone());
+    let applier = Applier::new(store, registry, metrics, clock);
+    let reporting = report(consumer.status(), check);
+    let running = consumer.run(cancel, move |batch| {
+        let applier = applier.clone();
+        async move { applier.apply(batch).await }
+    });
+    tokio::select! {
+        result = running => Ok(result?),
+        () = reporting => Ok(()),
+    }
+}
+
+async fn prepare(store: &Store) -> Result<std::collections::BTreeMap<(String, i32), i64>, store::StoreError> {
+    store.migrate(MIGRATIONS).await?;
+    store.read("offsets", |conn| apply::offsets(conn)).await
+}
+
+/// Tells the readiness check how reading goes. Never ends while the consumer is there.
+async fn report(mut status: watch::Receiver<Status>, check: Check) {
+    loop {
+        match &*status.borrow_and_update() {
+            Status::Reading => check.ready(),
+            Status::Connecting => check.not_ready("connecting to the brokers"),
+            Status::Away(reason) => check.not_ready(format!("the topics cannot be read: {reason}")),
+        }
+        if status.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
