@@ -159,6 +159,12 @@ pub(crate) struct GrantStep<'a> {
 
 pub(crate) fn step(conn: &mut PgConnection, id: &GrantId, step: GrantStep<'_>) -> Result<(), StoreError> {
     let row = access_grant::table.find((kind_text(id.kind()), id.as_str()));
+    // First, as a decided state asks for who decided.
+    if step.decides {
+        diesel::update(row)
+            .set((access_grant::decided_by.eq(step.by.as_str()), access_grant::decided_at.eq(step.at)))
+            .execute(conn)?;
+    }
     diesel::update(row)
         .set((
             access_grant::state.eq(step.to.as_str()),
@@ -167,10 +173,5 @@ pub(crate) fn step(conn: &mut PgConnection, id: &GrantId, step: GrantStep<'_>) -
             access_grant::reason.eq(step.reason),
         ))
         .execute(conn)?;
-    if step.decides {
-        diesel::update(row)
-            .set((access_grant::decided_by.eq(step.by.as_str()), access_grant::decided_at.eq(step.at)))
-            .execute(conn)?;
-    }
     Ok(())
 }
