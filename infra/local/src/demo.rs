@@ -45,22 +45,29 @@ pub(crate) struct Story<'a> {
 /// When a step does not hold.
 pub async fn demo(running: &Running) -> Result<(), LocalError> {
     let teller = Teller::loud();
-    let report = places::local().join("demo-report.json");
     let samples = Samples::generate(SEED, CARDS);
     let folder = places::local().join("samples");
     samples.write(&folder).map_err(file("write the samples to", &folder))?;
+    demo_with(running, samples, &places::local().join("demo-report.json"), &teller).await
+}
+
+/// The same with given samples and another place for the report.
+///
+/// # Errors
+/// When a step does not hold.
+pub async fn demo_with(running: &Running, samples: Samples, report: &Path, teller: &Teller) -> Result<(), LocalError> {
     teller.say(OPENING);
     let mut story = Story {
         running,
-        teller: &teller,
-        desk: Desk::open(running, &teller).await?,
+        teller,
+        desk: Desk::open(running, teller).await?,
         samples,
         secrets: BTreeMap::new(),
         report: Report::begin(),
         run: chrono::Utc::now().format("%Y%m%d%H%M%S").to_string(),
     };
     let told = tell(&mut story).await;
-    story.report.finish(&report)?;
+    story.report.finish(report)?;
     teller.say(&format!("\n{}", story.report.table()));
     teller.done();
     match told {
@@ -71,7 +78,7 @@ pub async fn demo(running: &Running) -> Result<(), LocalError> {
         Err(error) => {
             let failed =
                 story.report.steps.last().map_or_else(String::new, |step| format!("{} ({})", step.number, step.title));
-            Err(LocalError::Step(format!("step {failed} did not hold: {error}\n  the report is {}", short(&report))))
+            Err(LocalError::Step(format!("step {failed} did not hold: {error}\n  the report is {}", short(report))))
         }
     }
 }

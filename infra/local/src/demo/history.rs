@@ -30,7 +30,7 @@ pub(super) async fn pull(story: &mut Story<'_>) -> Result<Shown, LocalError> {
         "curl -H \"Authorization: Bearer $TOKEN\" -d '{\"email\": \"…\"}' $HISTORY_URL/v1/persons/search",
     );
     let found = tool.find(&person).await?;
-    let id = text(&found, "person_id");
+    let id = text(&found, "id");
     let timeline = tool.timeline(&id).await?;
     let entries = timeline.get("entries").and_then(Value::as_array).cloned().unwrap_or_default();
     story.teller.outcome("(invented sample data, read by a tool with a permit)");
@@ -38,7 +38,7 @@ pub(super) async fn pull(story: &mut Story<'_>) -> Result<Shown, LocalError> {
     for entry in entries.iter().take(12) {
         story.teller.outcome(&told(entry));
     }
-    let companies: BTreeSet<String> = entries.iter().map(|entry| text(entry, "company")).collect();
+    let companies: BTreeSet<String> = entries.iter().map(|entry| text(entry, "shared_by")).collect();
     let kinds: BTreeSet<String> = entries.iter().map(|entry| text(entry, "kind")).collect();
     for company in &person.companies {
         must(companies.contains(*company), || format!("nothing of {company} in the history: {companies:?}"))?;
@@ -87,8 +87,9 @@ impl Tool {
             let answer = self.ask(request).await?;
             let persons = answer.get("persons").and_then(Value::as_array).cloned().unwrap_or_default();
             let known = |found: &&Value| {
-                let companies = found.get("companies").and_then(Value::as_array).cloned().unwrap_or_default();
-                person.companies.iter().all(|company| companies.iter().any(|known| known == company))
+                let contacts = found.get("contacts").and_then(Value::as_array).cloned().unwrap_or_default();
+                let companies: BTreeSet<String> = contacts.iter().map(|contact| text(contact, "shared_by")).collect();
+                person.companies.iter().all(|company| companies.contains(*company))
             };
             if let Some(found) = persons.iter().find(known) {
                 return Ok(found.clone());
@@ -137,7 +138,7 @@ fn told(entry: &Value) -> String {
         "{:.16}  {:13} by {:14} ({}, {})  {}",
         text(entry, "occurred_at"),
         text(entry, "kind"),
-        text(entry, "company"),
+        text(entry, "shared_by"),
         text(&acquisition, "method"),
         text(&acquisition, "source"),
         said.join(" / ")

@@ -79,7 +79,7 @@ impl<'a> Desk<'a> {
     /// # Errors
     /// As [`Hubctl::ask`].
     pub async fn run<T: DeserializeOwned>(&self, who: &Hubctl, args: &[&str]) -> Result<T, Refusal> {
-        self.teller.command(who.operator(), &typed(args));
+        self.teller.command(who.operator(), &typed(args).replace(&here(), ""));
         who.ask(args).await
     }
 
@@ -283,4 +283,9 @@ fn evidence_page(notice: &Notice) -> String {
         text.manager.name,
         text.manager.address,
     )
+}
+
+/// Where one stands, as it begins the paths in commands.
+fn here() -> String {
+    std::env::current_dir().map(|here| format!("{}/", here.display())).unwrap_or_default()
 }

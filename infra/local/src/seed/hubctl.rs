@@ -50,8 +50,12 @@ impl Refusal {
             Self::Broken(error) => return error.to_string(),
         };
         let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let mut told = format!("refused: {} {}", text(problem, "title"), text(problem, "detail"));
-        for rule in problem.get("rules").and_then(Value::as_array).into_iter().flatten() {
+        let rules: Vec<&Value> = problem.get("rules").and_then(Value::as_array).into_iter().flatten().collect();
+        if rules.is_empty() {
+            return format!("refused: {}: {}", text(problem, "title"), text(problem, "detail"));
+        }
+        let mut told = format!("refused: {}", text(problem, "title"));
+        for rule in rules {
             told.push_str(&format!("\n  {}: {} [{}]", text(rule, "id"), text(rule, "says"), text(rule, "source")));
         }
         told
