@@ -66,7 +66,7 @@ pub fn postgres_bin() -> Result<PathBuf> {
 pub fn binary(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().unwrap_or_default();
     let mut folder = own.parent().map(Path::to_path_buf).unwrap_or_default();
-    if folder.ends_with("deps") {
+    if folder.ends_with("deps") || folder.ends_with("examples") {
         folder.pop();
     }
     present(name, folder.join(name), "run `cargo build --workspace` first (`make test` does)")
