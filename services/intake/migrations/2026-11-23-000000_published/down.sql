@@ -1,0 +1,2 @@
+DROP TABLE superseded;
+DROP TABLE published;

@@ -1,0 +1,115 @@
+//! What intake measures. Labels are formats, kinds, outcomes and rules: nothing of what was sent.
+
+use std::time::Duration;
+
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Gauge, Histogram},
+};
+use runtime::metrics::Metric;
+
+use crate::rule::Rule;
+
+/// All metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intake {
+    /// Rows by kind and outcome.
+    Rows,
+    /// Findings by rule.
+    Findings,
+    /// Time of a batch's stages.
+    Batch,
+    /// Alarms of the policy topic.
+    PolicyAlarms,
+    /// Number of the policy in force.
+    PolicyNumber,
+    /// Acknowledged rows whose state could not be written.
+    Unrecorded,
+}
+
+impl Metric for Intake {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rows => "intake_rows_total",
+            Self::Findings => "intake_findings_total",
+            Self::Batch => "intake_batch_stage_seconds",
+            Self::PolicyAlarms => "intake_policy_alarms_total",
+            Self::PolicyNumber => "intake_policy_number",
+            Self::Unrecorded => "intake_unrecorded_total",
+        }
+    }
+    fn help(self) -> &'static str {
+        match self {
+            Self::Rows => "Rows answered, by kind and outcome (accepted, unchanged, refused)",
+            Self::Findings => "Refusals and warnings, by rule",
+            Self::Batch => "Time of a batch of rows in a stage: look_up, produce, record",
+            Self::PolicyAlarms => "What arrived on the policy topic and was not believed, by reason",
+            Self::PolicyNumber => "Number of the policy in force",
+            Self::Unrecorded => "Acknowledged rows whose state could not be written: a re-send publishes them once more",
+        }
+    }
+}
+
+/// The instruments.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    rows: Counter<u64>,
+    findings: Counter<u64>,
+    batch: Histogram<f64>,
+    alarms: Counter<u64>,
+    number: Gauge<f64>,
+    unrecorded: Counter<u64>,
+}
+
+impl Metrics {
+    /// Makes them.
+    pub fn new() -> Self {
+        Self {
+            rows: Intake::Rows.counter(),
+            findings: Intake::Findings.counter(),
+            batch: Intake::Batch.seconds(),
+            alarms: Intake::PolicyAlarms.counter(),
+            number: Intake::PolicyNumber.gauge(),
+            unrecorded: Intake::Unrecorded.counter(),
+        }
+    }
+
+    /// So many rows had this outcome.
+    pub fn rows(&self, kind: &'static str, outcome: &'static str, count: u64) {
+        if count > 0 {
+            self.rows.add(count, &[KeyValue::new("kind", kind), KeyValue::new("outcome", outcome)]);
+        }
+    }
+
+    /// A rule was said so many times.
+    pub fn finding(&self, rule: Rule, count: u64) {
+        self.findings.add(count, &[KeyValue::new("rule", rule.id())]);
+    }
+
+    /// A stage of a batch took so long.
+    pub fn stage(&self, stage: &'static str, took: Duration) {
+        self.batch.record(took.as_secs_f64(), &[KeyValue::new("stage", stage)]);
+    }
+
+    /// Something on the policy topic was not believed.
+    pub fn policy_alarm(&self, reason: &'static str) {
+        self.alarms.add(1, &[KeyValue::new("reason", reason)]);
+    }
+
+    /// This policy is in force now.
+    pub fn policy_number(&self, number: u64) {
+        #[expect(clippy::cast_precision_loss, reason = "numbers of snapshots stay far below 2^53")]
+        self.number.record(number as f64, &[]);
+    }
+
+    /// State of so many acknowledged rows could not be written.
+    pub fn unrecorded(&self, rows: u64) {
+        self.unrecorded.add(rows, &[]);
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
