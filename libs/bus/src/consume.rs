@@ -261,10 +261,7 @@ impl Consumer {
         let mut all_revoked = HashSet::new();
         pause(client);
         loop {
-            let received = match tokio::time::timeout_at(deadline, client.recv()).await {
-                Ok(received) => received,
-                Err(_) => return Ok(all_revoked),
-            };
+            let Ok(received) = tokio::time::timeout_at(deadline, client.recv()).await else { return Ok(all_revoked) };
             if let Some(revoked) = client.context().take_revoked() {
                 self.early.retain(|message| !revoked.contains(&(message.topic.to_string(), message.partition)));
                 all_revoked.extend(revoked);

@@ -141,7 +141,7 @@ pub(crate) async fn partitions(client: &Arc<StreamConsumer<Context>>, topic: &st
         let metadata = asked.fetch_metadata(Some(&name), Duration::from_secs(2))?;
         let topic = metadata.topics().iter().find(|found| found.name() == name);
         let count = topic.map_or(0, |topic| topic.partitions().len());
-        let error = topic.and_then(|topic| topic.error()).map(RDKafkaErrorCode::from);
+        let error = topic.and_then(rdkafka::metadata::MetadataTopic::error).map(RDKafkaErrorCode::from);
         Ok::<_, KafkaError>((count, error))
     });
     match answer.await {

@@ -1,4 +1,5 @@
 //! Administration against a real broker.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -77,7 +78,7 @@ async fn acls(admin: &Controller) {
     let other = Acl::allow("somebody", Operation::Write, ResourceType::Topic, Pattern::Literal, "jointuse.contact");
     let wanted = BTreeSet::from([read.clone(), group.clone(), other.clone()]);
     admin.create_acls(&wanted.iter().cloned().collect::<Vec<_>>()).await.unwrap();
-    admin.create_acls(&[read.clone()]).await.unwrap();
+    admin.create_acls(std::slice::from_ref(&read)).await.unwrap();
     let new = async || Ok(admin.acls(&AclFilter::default()).await?.difference(&before).cloned().collect());
     until(wanted, new).await;
 
@@ -90,7 +91,7 @@ async fn acls(admin: &Controller) {
     assert_eq!(admin.delete_acls(&[read, group]).await.unwrap(), 2);
     until(BTreeSet::new(), async || admin.acls(&of("ju-sub-a-1")).await).await;
     until(BTreeSet::from([other.clone()]), async || admin.acls(&of("somebody")).await).await;
-    assert_eq!(admin.delete_acls(&[other.clone()]).await.unwrap(), 1);
+    assert_eq!(admin.delete_acls(std::slice::from_ref(&other)).await.unwrap(), 1);
     assert_eq!(admin.delete_acls(&[other]).await.unwrap(), 0);
 }
 
@@ -103,7 +104,7 @@ async fn logins(kafka: &Kafka, admin: &Controller) {
         salt,
     };
     assert_eq!(admin.scram_user("ju-sub-a-1").await.unwrap(), None);
-    admin.upsert_scram(&[credential.clone()]).await.unwrap();
+    admin.upsert_scram(std::slice::from_ref(&credential)).await.unwrap();
     let user = ScramUser { login: "ju-sub-a-1".to_owned(), iterations: scram::MIN_ITERATIONS };
     until(Some(user.clone()), async || admin.scram_user("ju-sub-a-1").await).await;
     assert!(admin.scram_users().await.unwrap().contains(&user));

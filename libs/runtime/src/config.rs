@@ -105,12 +105,19 @@ impl Layers {
     /// The first key that is unknown, missing or of a wrong type.
     pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         serde_path_to_error::deserialize(self.merged.clone()).map_err(|error| {
-            let key = error.path().to_string();
-            let key = if key == "." { "(top level)".to_owned() } else { key };
+            let message = plain(error.inner());
+            let path = error.path().to_string();
+            let path = if path == "." { String::new() } else { path };
+            // The path of a missing key is that of the section it is missing from.
+            let key = match missing(&message) {
+                Some(field) if path.is_empty() => field.to_owned(),
+                Some(field) => format!("{path}.{field}"),
+                None => path,
+            };
             ConfigError::Key {
                 origin: self.origin(&key).unwrap_or("set nowhere").to_owned(),
                 variable: format!("{}__{}", self.prefix, key.replace('.', "__").to_uppercase()),
-                message: plain(error.inner()),
+                message,
                 key,
             }
         })
@@ -127,8 +134,18 @@ impl Layers {
             let ValueKind::Table(table) = &value.kind else { break };
             value = table.get(part)?;
         }
+        // Sections have no origin of their own, but what is in them has.
+        while let ValueKind::Table(table) = &value.kind {
+            value = table.values().next()?;
+        }
         value.origin()
     }
+}
+
+fn missing(message: &str) -> Option<&str> {
+    let key =
+        message.strip_prefix("missing field `").or_else(|| message.strip_prefix("the key `"))?.split('`').next()?;
+    key.rsplit('.').next()
 }
 
 /// The innermost message: path and origin are said around it.

@@ -191,7 +191,7 @@ mod tests {
     fn says_where_and_what_was_expected() {
         assert_eq!(detail("{\"name\": \"a\"}"), "missing field `phones` (line 1, column 13)");
         let text = "{\"name\": \"a\",\n \"phones\": [{\"kind\": \"office\", \"number\": \"090-1234\"}]}";
-        assert_eq!(detail(text), "phones[0].number: expected u32 (line 2, column 54)");
+        assert_eq!(detail(text), "phones[0].number: expected u32 (line 2, column 51)");
         let text = "{\"name\": \"a\", \"phones\": [{\"kind\": \"fax\", \"number\": 1}]}";
         assert!(detail(text).starts_with("phones[0].kind: expected `office` or `mobile`"), "{}", detail(text));
         assert!(detail("{\"name\": 1 2}").starts_with("name: ") || detail("{\"name\": 1 2}").contains("line 1"));

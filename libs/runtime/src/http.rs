@@ -11,14 +11,20 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::{MatchedPath, Request, State},
+    body::Body,
+    extract::{ConnectInfo, MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::{GracefulConnection, GracefulShutdown},
+};
 use opentelemetry::{KeyValue, metrics::Histogram};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt as _;
 use tracing::{Instrument as _, field::Empty};
 
 use crate::{
@@ -27,6 +33,9 @@ use crate::{
     problem::Problem,
     propagation,
 };
+
+/// How long a client may take to send a request's head, or to send another request on the same connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The request id in requests and answers.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -68,23 +77,72 @@ async fn render(State(context): State<Context>) -> Response {
     }
 }
 
-/// Serves `router` on `listener` until the service drains; requests that were begun are finished, idle connections
-/// are closed. Returns at the latest when the service stops. Handlers may ask for `ConnectInfo<SocketAddr>`.
+/// Serves `router` on `listener` (HTTP/1.1) until the service drains; requests that were begun are finished, idle
+/// connections are closed. Returns at the latest when the service stops. A client that takes longer than 30 s to send
+/// a request's head is disconnected. Handlers may ask for `ConnectInfo<SocketAddr>`. Limits of bodies and of the time
+/// that a request may take are the services' own.
 ///
 /// # Errors
-/// Accepting failed for good.
+/// None so far: it is a task's result.
 pub async fn serve_http(context: Context, listener: TcpListener, router: Router) -> io::Result<()> {
     let router = router
         .fallback(|| async { Problem::not_found("there is nothing at this address") })
         .method_not_allowed_fallback(|| async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed") })
         .layer(middleware::from_fn_with_state(HttpMetric::Requests.seconds(), observe));
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(context.draining().cancelled_owned());
-    let stopping = context.stopping();
-    tokio::select! {
-        result = serving => result,
-        () = stopping.cancelled() => Ok(()),
+    let graceful = GracefulShutdown::new();
+    let (draining, stopping) = (context.draining(), context.stopping());
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = draining.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = graceful.watch(connection(stream, peer, router.clone()));
+                let stopping = stopping.clone();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        // Errors are the client's: it went away, or was too slow.
+                        _ = connection => {}
+                        () = stopping.cancelled() => {}
+                    }
+                });
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                // Out of file descriptors, most likely: connections that end give some back.
+                tracing::warn!(%error, "cannot accept connections");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
     }
+    drop(listener);
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = stopping.cancelled() => {}
+    }
+    Ok(())
+}
+
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+) -> impl GracefulConnection<Error = impl std::fmt::Debug> + Send + 'static {
+    let _ = stream.set_nodelay(true);
+    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().oneshot(request)
+    });
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    builder.serve_connection(TokioIo::new(stream), service)
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 /// Gives the request an id and a span, lets it pass, then logs and measures it.

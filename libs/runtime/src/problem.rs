@@ -6,7 +6,7 @@
 use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use axum::{
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -42,8 +42,9 @@ pub struct Problem {
     headers: Headers,
 }
 
+/// Boxed, so that a `Result` with a problem stays small.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Headers(Vec<(HeaderName, HeaderValue)>);
+struct Headers(Option<Box<HeaderMap>>);
 
 impl Problem {
     /// A problem of type `urn:jointuse:problem:<slug>` whose title is the slug in words.
@@ -92,7 +93,7 @@ impl Problem {
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.0.push((name, value));
+            self.headers.0.get_or_insert_default().insert(name, value);
         }
         self
     }
@@ -180,7 +181,9 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
-        response.headers_mut().extend(self.headers.0);
+        if let Some(headers) = self.headers.0 {
+            response.headers_mut().extend(*headers);
+        }
         response
     }
 }

@@ -45,8 +45,8 @@ impl Instrumentation for Watch {
 impl Trouble {
     pub(crate) fn of(error: &DieselError) -> Self {
         match error {
-            DieselError::BrokenTransactionManager => Self::Lost,
-            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => Self::Lost,
+            DieselError::BrokenTransactionManager
+            | DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => Self::Lost,
             DieselError::DatabaseError(DatabaseErrorKind::UnableToSendCommand, information)
                 if information.message().contains("connection") =>
             {

@@ -1,4 +1,5 @@
 //! The store against a real PostgreSQL.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::{
     sync::{

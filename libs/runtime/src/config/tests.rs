@@ -99,6 +99,10 @@ fn refusals_name_key_origin_and_what_is_allowed() {
     for part in ["kafka.linger_ms", "soon", "integer", "sample.toml"] {
         assert!(wrong.contains(part), "{part} not in: {wrong}");
     }
+    let missing = Layers::read("SAMPLE", "[http]", None, []).unwrap().parse::<Sample>().unwrap_err().to_string();
+    for part in ["http.listen: ", "missing", "set nowhere", " SAMPLE__HTTP__LISTEN"] {
+        assert!(missing.contains(part), "{part} not in: {missing}");
+    }
     let invalid = refusal(Some("[kafka]\nbrokers = []"), &[]);
     assert_eq!(invalid, "kafka.brokers: name at least one");
     assert!(refusal(Some("[http"), &[]).contains("sample.toml is not valid TOML"));
