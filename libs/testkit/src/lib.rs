@@ -11,6 +11,8 @@
 //! | [`stack`] | both, and the services wired together from generated configuration |
 //! | [`clients`] | confluent-kafka, kafka-python, KafkaJS and the Java client as JSON-speaking processes |
 //! | [`process`] | one supervised child: start, wait until ready, stop, kill, start again |
+//! | [`raw`] | the Kafka protocol by hand, for what stock clients never send |
+//! | [`revocation`] | how long a live reader still gets something |
 //! | [`net`] | who is connected to a port, and who ever was |
 //! | [`seeded`] | the same "random" values in every run |
 //!
@@ -25,6 +27,8 @@ pub mod paths;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod raw;
+pub mod revocation;
 pub mod seeded;
 pub mod stack;
 pub mod wait;
