@@ -122,8 +122,10 @@ async fn revocation_latency(rig: &mut Rig) {
                 loop {
                     raw.send(&fetch(CONTACT, 0), 11).await;
                     let Reply::Frame(frame) = raw.reply().await else { break };
+                    if streamed == 0 {
+                        started.send(()).await.unwrap();
+                    }
                     streamed += frame.len();
-                    let _ = started.try_send(());
                 }
                 let closed = Instant::now();
                 let mut byte = [0; 1];

@@ -17,6 +17,8 @@ pub(crate) enum Refusal {
     TopicRecreated,
     /// The group id lacks the subscription's prefix.
     Group,
+    /// A subscription by a pattern that the broker would evaluate.
+    Regex,
     /// An API (or a version of one) that the table does not hold.
     Api,
     /// An API that needs a login, before there is one.
@@ -66,6 +68,7 @@ impl Refusal {
             Self::TopicId => "topic_id",
             Self::TopicRecreated => "topic_recreated",
             Self::Group => "group",
+            Self::Regex => "regex",
             Self::Api => "api",
             Self::Unauthenticated => "unauthenticated",
             Self::Mechanism => "mechanism",

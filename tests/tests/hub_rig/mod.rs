@@ -87,7 +87,7 @@ impl Rig {
         let replication = i16::try_from(kafka.node_ids().len()).unwrap();
         let mut topics = Vec::new();
         for (name, kind) in [(CONTACT, Kind::Contact), (TRANSACTION, Kind::Transaction), (MEETING, Kind::Meeting)] {
-            let id = create_topic(&admin, name, 4, replication, &[]).await;
+            let id = create_topic(&admin, name, 4, replication, &[("retention.ms", "-1")]).await;
             topics.push(TopicState { name: name.parse().unwrap(), kind, kafka_id: Some(id) });
         }
         create_topic(&admin, "jointuse.policy", 1, replication, &[("cleanup.policy", "compact")]).await;

@@ -151,6 +151,13 @@ pub(super) fn heartbeat(ask: Ask<'_>) -> Result<Step, Trouble> {
         ask.refused(Refusal::Group);
         return refuse(group_error(), "the group does not carry the subscription's prefix");
     }
+    if request.subscribed_topic_regex.as_ref().is_some_and(|regex| !regex.is_empty()) {
+        ask.refused(Refusal::Regex);
+        return refuse(
+            ResponseError::InvalidRegularExpression.code(),
+            "patterns are not evaluated here: subscribe by name, or let the client match (group.protocol=classic)",
+        );
+    }
     for topic in request.subscribed_topic_names.iter().flatten() {
         if let Err(why) = ask.permit(topic.as_str()) {
             return refuse(topic_error(why), "a subscribed topic is not granted");
