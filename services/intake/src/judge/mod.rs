@@ -181,4 +181,4 @@ pub fn bytes(pseudonym: &str) -> Id {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -21,11 +21,22 @@ pub fn email(text: &str) -> Result<Option<String>, Rule> {
         return Ok(None);
     }
     let formula = text.starts_with(['=', '+', '-', '@', '"']);
+    // Legal in a local part, but here the mark of a character that was not recognised or could not be held.
+    let doubtful = text.contains(['?', '*']);
     let options = Options::default().without_display_text().without_domain_literal().with_required_tld();
-    if formula || EmailAddress::parse_with_options(text, options).is_err() {
+    let Ok(address) = EmailAddress::parse_with_options(text, options) else { return Err(Rule::Email) };
+    if formula || doubtful || !is_domain(address.domain()) {
         return Err(Rule::Email);
     }
     Ok(Some(text.to_lowercase()))
+}
+
+/// Letters (of any script), digits and hyphens, in labels.
+fn is_domain(domain: &str) -> bool {
+    domain.split('.').all(|label| {
+        let inner = label.chars().all(|c| c.is_alphanumeric() || c == '-' || (!c.is_ascii() && !c.is_whitespace()));
+        inner && !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
+    })
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ pub fn telephone(text: &str) -> Result<Option<String>, Rule> {
         match c {
             '0'..='9' => digits.push(c),
             '+' if digits.is_empty() && !plus => plus = true,
-            '-' if digits.is_empty() => return Err(Rule::Telephone),
+            // A number begins with a digit, a plus or a bracket.
+            _ if digits.is_empty() && !plus && c != '(' => return Err(Rule::Telephone),
             '-' | ' ' | '(' | ')' | '.' | '/' | '‐' | '‑' | '–' | '—' | '―' | '−' | 'ー' => {}
             _ => return foreign(text),
         }
