@@ -29,7 +29,8 @@ pub(super) async fn python(story: &mut Story<'_>) -> Result<Shown, LocalError> {
         .with("op", "decode")
         .with("registry", json!({ "url": story.running.registry_url }))
         .with("commit", "end")
-        .idle(Duration::from_millis(2500));
+        .with("until_end", true)
+        .idle(Duration::from_secs(30));
     story.teller.command("persol-bpo", &format!(
         "python  # confluent_kafka.Consumer({{'bootstrap.servers': '{hub}', …}}) with AvroDeserializer(SchemaRegistryClient({{'url': '{}'}}))",
         story.running.registry_url
@@ -72,10 +73,7 @@ pub(super) async fn java(story: &mut Story<'_>) -> Result<Shown, LocalError> {
         "enable.auto.commit=false",
         "--topic",
         "jointuse.contact",
-        "--partition",
-        "0",
-        "--offset",
-        "earliest",
+        "--from-beginning",
         "--max-messages",
         "5",
         "--timeout-ms",

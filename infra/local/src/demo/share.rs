@@ -22,7 +22,7 @@ pub(super) async fn publish(story: &mut Story<'_>) -> Result<Shown, LocalError> 
     let mut totals = BTreeMap::<&'static str, usize>::new();
     let mut rows = 0;
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
     table.set_header(["file", "what", "published", "unchanged", "refused", "rows/s"]);
     for sample in FILES.iter().chain([&CANCELLATION]) {
         story.teller.doing(&format!("publishing {}", sample.name));

@@ -176,13 +176,14 @@ impl Samples {
         let rows: Vec<Vec<String>> = bad.iter().map(|(row, _, _)| row.clone()).collect();
         let (bytes, lines) = sansan::export(&books.sansan, &rows, &mut Dice::new(seed, file));
         note(humans, books, &books.sansan, "persol-staff", file, |at, card| {
-            (line(&lines, at), Some(card.reference.clone()))
+            (line(&lines, at), Some(sansan::person_id(card)))
         });
         for (number, (_, field, why)) in bad.iter().enumerate() {
             self.truth.bad_rows.push(BadRow { file, at: line(&lines, books.sansan.len() + number), field, why });
         }
         self.files.insert(file, bytes);
-        let references: Vec<String> = books.sansan.iter().map(|card| card.reference.clone()).collect();
+        let references: Vec<String> =
+            books.sansan.iter().filter(|card| tells_who(card)).map(sansan::person_id).collect();
         let count = books.sansan.len() / 4;
         let name = "persol-staff/transactions.json";
         self.add_json(name, json::transactions(&references, count, &mut Dice::new(seed, name)));
@@ -200,7 +201,8 @@ impl Samples {
         let file = "persol-tech/contacts.json";
         self.add_json(file, json::contacts(&books.json, &mut Dice::new(seed, file)));
         note(humans, books, &books.json, company, file, |at, card| (at, Some(card.reference.clone())));
-        let references: Vec<String> = books.json.iter().map(|card| card.reference.clone()).collect();
+        let references: Vec<String> =
+            books.json.iter().filter(|card| tells_who(card)).map(|card| card.reference.clone()).collect();
         let file = "persol-tech/behaviour.json";
         self.add_json(file, json::behaviour(&references, books.json.len(), &mut Dice::new(seed, file)));
     }
@@ -243,7 +245,8 @@ impl Samples {
             .filter_map(|((human, _), (companies, cards))| {
                 let card = cards.first()?;
                 let meetings = self.truth.meetings.iter().filter(|meeting| meeting.humans.contains(&human)).count();
-                let events = cards.iter().filter(|card| told.contains(&format!("\"{}\"", card.reference))).count();
+                let events =
+                    cards.iter().filter(|card| told.contains(&format!("\"{}\"", sansan::person_id(card)))).count();
                 Some(SharedPerson {
                     human,
                     name: card.full_name()?,
@@ -321,6 +324,11 @@ fn is_complete(universe: &Universe, card: &Card) -> bool {
         && !card.unrecognised
         && card.organisation == name
         && card.email.as_deref().is_some_and(|email| !role.iter().any(|local| email.to_lowercase().starts_with(local)))
+}
+
+/// Whether intake can take the card at all.
+fn tells_who(card: &Card) -> bool {
+    card.full_name().is_some() || card.email.is_some()
 }
 
 /// A CSV field, quoted where it must be or `always`.

@@ -40,6 +40,11 @@ pub(crate) fn export(cards: &[Card], bad: &[Vec<String>], dice: &mut Dice) -> (V
     (text.into_bytes(), lines)
 }
 
+/// The service's own id of the person, which several cards share: the reference of the contact.
+pub(crate) fn person_id(card: &Card) -> String {
+    format!("p{:06}", card.human)
+}
+
 /// A row with only these columns set.
 pub(crate) fn raw_row(columns: &[(&str, &str)]) -> Vec<String> {
     HEADER
@@ -57,7 +62,7 @@ fn row(card: &Card, dice: &mut Dice) -> Vec<String> {
     let department = text(&card.department).replace(' ', if dice.permille(500) { "\n" } else { " " });
     vec![
         card.reference.clone(),
-        format!("p{:06}", card.human),
+        person_id(card),
         String::new(),
         text(&card.organisation),
         department,

@@ -37,6 +37,17 @@ pub struct RefusedRow {
     pub findings: Vec<(String, String)>,
 }
 
+/// Which of an answer's numbers says where a row is.
+#[derive(Debug, Clone, Copy)]
+enum Position {
+    /// CSV.
+    Line,
+    /// iCalendar: one event gives several rows.
+    Event,
+    /// JSON and vCard.
+    Index,
+}
+
 impl Import {
     /// How many rows had this outcome.
     pub fn count(&self, outcome: &str) -> usize {
@@ -48,7 +59,16 @@ impl Import {
         self.outcomes.values().sum()
     }
 
-    fn add(&mut self, row: &Value) {
+    /// Adds one object of the answer: a row, or a document with all rows.
+    fn add_answer(&mut self, answer: &Value, place: Position) {
+        match answer.get("rows").and_then(Value::as_array) {
+            Some(rows) => rows.iter().for_each(|row| self.add(row, place)),
+            None if answer.get("outcome").is_some() => self.add(answer, place),
+            None => {}
+        }
+    }
+
+    fn add(&mut self, row: &Value, place: Position) {
         let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let each = |key: &str| row.get(key).and_then(Value::as_array).into_iter().flatten();
         let outcome = text(row, "outcome");
@@ -56,9 +76,14 @@ impl Import {
             *self.warnings.entry(text(warning, "rule")).or_default() += 1;
         }
         if outcome == "refused" {
-            let at = ["line", "index"].into_iter().find_map(|key| row.get(key).and_then(Value::as_u64));
+            let number = |key: &str| row.get(key).and_then(Value::as_u64).and_then(|at| usize::try_from(at).ok());
+            let at = match place {
+                Position::Line => number("line"),
+                Position::Event => number("line").map(|event| event.saturating_sub(1)),
+                Position::Index => number("index"),
+            };
             let findings = each("errors").map(|error| (text(error, "field"), text(error, "rule"))).collect();
-            self.refused.push(RefusedRow { at: at.and_then(|at| usize::try_from(at).ok()).unwrap_or(0), findings });
+            self.refused.push(RefusedRow { at: at.unwrap_or(usize::MAX), findings });
         }
         *self.outcomes.entry(outcome).or_default() += 1;
     }
@@ -111,7 +136,12 @@ impl Publisher {
                     .text("acquisition", acquisition.to_string())
                     .part("file", Part::bytes(bytes.to_vec()).file_name(name));
                 let request = self.http.post(format!("{}/v1/files", self.intake)).multipart(form);
-                self.send(token, request).await
+                let place = match format {
+                    "vcard" => Position::Index,
+                    "icalendar" => Position::Event,
+                    _ => Position::Line,
+                };
+                self.send(token, request, place).await
             }
         }
     }
@@ -122,10 +152,10 @@ impl Publisher {
     /// As [`file`](Self::file).
     pub async fn json(&self, token: &str, kind: &str, body: Vec<u8>) -> Result<Import, LocalError> {
         let request = self.http.post(format!("{}/v1/records/{kind}", self.intake));
-        self.send(token, request.header("content-type", "application/json").body(body)).await
+        self.send(token, request.header("content-type", "application/json").body(body), Position::Index).await
     }
 
-    async fn send(&self, token: &str, request: reqwest::RequestBuilder) -> Result<Import, LocalError> {
+    async fn send(&self, token: &str, request: reqwest::RequestBuilder, place: Position) -> Result<Import, LocalError> {
         let failed = |error: reqwest::Error| LocalError::Step(format!("intake did not answer: {error}"));
         let started = Instant::now();
         let request = request.bearer_auth(token).header("accept", "application/x-ndjson");
@@ -139,9 +169,7 @@ impl Publisher {
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
             let row: Value = serde_json::from_str(line)
                 .map_err(|error| LocalError::Step(format!("intake's answer has a line that is no JSON: {error}")))?;
-            if row.get("outcome").is_some() {
-                import.add(&row);
-            }
+            import.add_answer(&row, place);
         }
         Ok(import)
     }
