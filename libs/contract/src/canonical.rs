@@ -89,7 +89,7 @@ impl<'a> Writer<'a> {
                 self.canonical(values);
                 self.out.push('}');
             }
-            Shape::Union(members) => self.list(members, |writer, member| writer.canonical(member)),
+            Shape::Union(members) => self.list(members, Self::canonical),
             Shape::Named(name) => match self.schema.definition(name) {
                 Some(definition) if self.defined.insert(name) => self.canonical_definition(definition),
                 _ => self.text(name),
@@ -143,7 +143,7 @@ impl<'a> Writer<'a> {
                 self.normal(values);
                 self.attributes(&of.attributes);
             }
-            Shape::Union(members) => self.list(members, |writer, member| writer.normal(member)),
+            Shape::Union(members) => self.list(members, Self::normal),
             Shape::Named(name) => match self.schema.definition(name) {
                 Some(definition) if self.defined.insert(name) => self.normal_definition(definition),
                 _ if of.attributes.is_empty() => self.text(name),
@@ -225,7 +225,7 @@ impl<'a> Writer<'a> {
     /// JSON with sorted names, however the map is made.
     fn json(&mut self, value: &Json) {
         match value {
-            Json::Array(values) => self.list(values, |writer, value| writer.json(value)),
+            Json::Array(values) => self.list(values, Self::json),
             Json::Object(object) => {
                 let mut entries: Vec<_> = object.iter().collect();
                 entries.sort_unstable_by_key(|(name, _)| *name);

@@ -153,7 +153,7 @@ impl<'a> Resolution<'a> {
                     self.types(path, reader, member);
                 }
             }
-            (Shape::Union(members), _) => self.into_union(path, members, writer),
+            (Shape::Union(members), _) => self.member_for(path, members, writer),
             (Shape::Primitive(to), Shape::Primitive(from)) if to == from || promotes(*from, *to) => {
                 self.logical(path, reader, writer);
             }
@@ -172,7 +172,7 @@ impl<'a> Resolution<'a> {
     }
 
     /// Some member of the reader's union must be able to read what was written.
-    fn into_union(&mut self, path: &Path<'_>, members: &'a [Type], writer: &'a Type) {
+    fn member_for(&mut self, path: &Path<'_>, members: &'a [Type], writer: &'a Type) {
         let mut nearest: Option<Vec<Fault>> = None;
         for member in members {
             let (met, steps) = (self.met.clone(), self.steps);

@@ -194,7 +194,7 @@ impl<'a> Inspection<'a> {
             }
             match name.as_str() {
                 "item" | "structural" => {
-                    self.fault(path, format!("\"{name}\" stands inside the type: it belongs to the field"))
+                    self.fault(path, format!("\"{name}\" stands inside the type: it belongs to the field"));
                 }
                 "logicalType" => self.fault(path, format!("the logical type {value} does not exist on this type")),
                 _ => self.fault(path, format!("the attribute \"{name}\" is not known on a type")),

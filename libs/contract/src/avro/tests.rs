@@ -114,3 +114,80 @@ fn an_absurd_length_is_refused_without_allocating() {
     let huge = [0xfe, 0xff, 0xff, 0xff, 0xff, 0x0f, b'x'];
     assert!(writer.unwrap().read::<R>(&huge).is_err());
 }
+
+mod properties {
+    use chrono::{DateTime, NaiveDate};
+    use jointuse::{
+        Acquisition, AcquisitionMethod, Personal,
+        records::{PersonName, Text},
+    };
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn text() -> impl Strategy<Value = Text> {
+        proptest::option::of(any::<String>().prop_map(Personal::new))
+    }
+
+    prop_compose! {
+        fn contact()(
+            id in "[0-9a-f]{32}",
+            at in -62_135_596_800_000_i64..253_402_300_799_000,
+            day in -700_000_i32..2_900_000,
+            texts in proptest::collection::vec(text(), 15),
+            named in any::<bool>(),
+            source in any::<String>(),
+        ) -> Contact {
+            let mut texts = texts.into_iter();
+            let mut text = || texts.next().flatten();
+            Contact {
+                contact_id: id.parse().unwrap(),
+                company: "persol-career".parse().unwrap(),
+                recorded_at: DateTime::from_timestamp_millis(at).unwrap(),
+                acquisition: Acquisition {
+                    method: AcquisitionMethod::PublicInformation,
+                    acquired_on: NaiveDate::from_ymd_opt(1970, 1, 1).unwrap() + chrono::TimeDelta::days(day.into()),
+                    purpose: "group-services-guidance".parse().unwrap(),
+                    source,
+                },
+                name: named.then(|| PersonName {
+                    full: text(), family: text(), given: text(), family_kana: text(), given_kana: text(),
+                }),
+                organisation: text(), department: text(), title: text(), postal_code: text(), address: text(),
+                email: text(), telephone: text(), direct_telephone: text(), mobile: text(), fax: text(),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_contact_comes_back(contact in contact(), id in any::<u32>()) {
+            let value = encode(id, Kind::Contact, &contact).unwrap();
+            let (found, _) = unframe(&value).unwrap();
+            prop_assert_eq!(found, id);
+            let writer = WriterSchema::embedded(Kind::Contact).unwrap();
+            prop_assert_eq!(decode::<Contact>(&value, &writer).unwrap(), contact);
+        }
+
+        #[test]
+        fn bytes_from_anywhere_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let writer = WriterSchema::embedded(Kind::Behaviour).unwrap();
+            let _ = decode::<Behaviour>(&bytes, &writer);
+            let _ = writer.read::<Behaviour>(&bytes);
+        }
+
+        #[test]
+        fn a_broken_record_is_read_or_refused(at in 0_usize..200, byte in any::<u8>()) {
+            let schema = Schema::parse_str(schema_text(Kind::Contact)).unwrap();
+            let record: Contact = serde_json::from_value(plain(&example(Kind::Contact), &schema)).unwrap();
+            let mut value = encode(1, Kind::Contact, &record).unwrap();
+            let at = at % value.len();
+            value[at] = byte;
+            let writer = WriterSchema::embedded(Kind::Contact).unwrap();
+            if let Ok(read) = decode::<Contact>(&value, &writer) {
+                // Whatever it reads as is a record that can be written.
+                prop_assert!(encode(1, Kind::Contact, &read).is_ok());
+            }
+        }
+    }
+}

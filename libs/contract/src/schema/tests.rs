@@ -145,3 +145,56 @@ fn nonsense_is_refused_and_does_not_overflow() {
     let deep = format!("{}\"int\"{}", r#"{"type": "array", "items": "#.repeat(5_000), "}".repeat(5_000));
     assert!(Schema::parse(&deep).is_err());
 }
+
+mod properties {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Schemas of any shape, by their JSON text.
+    fn types() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::json!("string")),
+            Just(serde_json::json!({"type": "long", "logicalType": "timestamp-millis"})),
+            Just(serde_json::json!(["null", "int"])),
+            "[A-Z][a-z]{3,6}".prop_map(|name| serde_json::json!({"type": "enum", "name": name, "symbols": ["A", "B"]})),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                inner.clone().prop_map(|items| serde_json::json!({"type": "array", "items": items})),
+                inner.clone().prop_map(|values| serde_json::json!({"values": values, "type": "map", "note": 1})),
+                ("[A-Z][a-z]{3,6}", proptest::collection::vec(inner, 0..4)).prop_map(|(name, types)| {
+                    let fields: Vec<_> = types
+                        .into_iter()
+                        .enumerate()
+                        .map(|(at, of)| serde_json::json!({"name": format!("f{at}"), "type": of, "item": "x.y"}))
+                        .collect();
+                    serde_json::json!({"type": "record", "namespace": "a.b", "name": name, "fields": fields})
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn forms_are_fixed_points_and_schemas_read_themselves(json in types()) {
+            // Two types may have got the same name.
+            let Ok(schema) = Schema::parse(&json.to_string()) else { return Ok(()) };
+            let normal = Schema::parse(&schema.normal_form()).unwrap();
+            prop_assert_eq!(normal.normal_form(), schema.normal_form());
+            let canonical = Schema::parse(&schema.canonical_form()).unwrap();
+            prop_assert_eq!(canonical.canonical_form(), schema.canonical_form());
+            prop_assert_eq!(normal.canonical_form(), schema.canonical_form());
+            prop_assert_eq!(crate::compat::can_read(&schema, &schema), []);
+            prop_assert_eq!(crate::compat::can_read(&canonical, &schema), []);
+            prop_assert_eq!(crate::compat::relabelled(&normal, &schema), []);
+        }
+
+        #[test]
+        fn any_text_is_a_schema_or_has_faults(text in any::<String>()) {
+            if let Err(faults) = Schema::parse(&text) {
+                prop_assert!(!faults.0.is_empty());
+            }
+        }
+    }
+}
