@@ -143,10 +143,9 @@ impl Step {
             Self::AddAcl(acl) => facts.contains(&acl_fact(acl)),
             Self::RemoveLogin(login) => !facts.contains(&login_fact(login)),
             Self::WriteLogin { login, why: Why::Missing | Why::Altered } => facts.contains(&login_fact(login)),
-            Self::WriteLogin { .. } => false,
             Self::CreateTopic(name) => facts.contains(&topic_fact(name)),
             // The catalogue never takes partitions away, and Kafka cannot.
-            Self::AddPartitions { .. } => false,
+            Self::WriteLogin { .. } | Self::AddPartitions { .. } => false,
             Self::SetConfig { topic, key, to, .. } => match to {
                 Some(value) => facts.contains(&config_fact(topic, key, value)),
                 None => !facts.iter().any(|fact| fact.starts_with(&config_fact(topic, key, ""))),
@@ -211,3 +210,6 @@ fn topic_fact(name: &str) -> String {
 fn config_fact(topic: &str, key: &str, value: &str) -> String {
     format!("config {topic} {key}={value}")
 }
+
+#[cfg(test)]
+mod tests;

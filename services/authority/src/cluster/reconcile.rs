@@ -55,6 +55,8 @@ pub(crate) enum ClusterError {
     Load(#[from] LoadError),
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error("loading the policy panicked")]
+    Panicked,
     #[error("no salt could be generated")]
     Random,
     #[error("the topic does not exist on the cluster")]
@@ -116,7 +118,12 @@ async fn run(app: AppState, draining: CancellationToken, check: Check) -> Result
         if !followed {
             check.not_ready("the cluster has not been brought to the approved state yet");
         }
-        wait = if failing { RETRY.min(interval) } else { interval };
+        wait = match (failing, wait) {
+            (false, _) => interval,
+            // What keeps failing is tried ever more rarely.
+            (true, before) if before < interval => (before * 2).clamp(RETRY.min(interval), interval),
+            (true, _) => RETRY.min(interval),
+        };
     }
 }
 
@@ -171,7 +178,7 @@ impl Cluster {
             Ok::<_, StoreError>((decided, credentials))
         };
         let (decided, credentials) = app.store.read("cluster_wanted", read).await?;
-        let policy = Policy::load(Snapshot {
+        let snapshot = Snapshot {
             number: 0,
             issued_at: at,
             expires_at: at + TimeDelta::days(1),
@@ -182,7 +189,10 @@ impl Cluster {
             credentials: decided.credentials,
             topics: decided.topics,
             token_keys: Vec::new(),
-        })?;
+        };
+        // Milliseconds of a core: beside the runtime.
+        let loaded = tokio::task::spawn_blocking(move || Policy::load(snapshot)).await;
+        let policy = loaded.map_err(|_| ClusterError::Panicked)??;
         let live = credentials.into_iter().filter(|(credential, _)| credential.live);
         let credentials: Vec<_> = live
             .map(|(credential, verifier)| LiveCredential { login: credential.login, grant: credential.grant, verifier })
