@@ -67,9 +67,8 @@ async fn json_good_and_bad(rig: &Rig, career: &Publisher) {
         "2 refused religion:sensitive email:email telephone:telephone",
         "3 refused acquisition.purpose:purpose-not-covered",
         "4 accepted",
-        "5 refused record:type name:contact-minimum reference:required",
-    ].map(str::to_owned).into_iter().map(|row| if row.starts_with('5') { rows[5].clone() } else { row }).collect::<Vec<_>>());
-    assert!(rows[5].starts_with("5 refused record:type"), "{}", rows[5]);
+        "5 refused record:type",
+    ]);
     assert_eq!(answer["summary"]["accepted"], 2);
     let first = &answer["rows"][0];
     assert_eq!(first["topic"], "jointuse.contact");
@@ -131,28 +130,25 @@ async fn eight_is_the_same_however_it_comes(rig: &Rig, career: &Publisher) {
         "9 refused email:email telephone:telephone",
         "10 accepted ~organisation:unrecognised-character ~name.family:unrecognised-character",
     ];
-    let mut said = told.said();
-    said[4] = said[4].split(' ').map(str::to_owned).collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" ");
-    let mut wanted = expected.map(str::to_owned);
-    wanted[4] = wanted[4].split(' ').map(str::to_owned).collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" ");
-    assert_eq!(said, wanted);
+    assert_eq!(told.said(), expected);
     assert_eq!((told.summary["encoding"].as_str(), told.summary["complete"].as_bool()), (Some("CP932"), Some(true)));
     assert_eq!(rig.count(Kind::Contact).await, before + 3);
     // As UTF-8, in another order, and in the older form: nothing new.
     let ids: std::collections::BTreeSet<_> = told.ids().into_iter().collect();
     let reordered = format!("\u{feff}{}", eight(&[&question, &hanako, &taro]));
     let older = eight(&[&taro, &hanako]).replace(",姓,名,", ",氏名,").replace("見本,太郎", "見本 太郎").replace("手本,花子", "手本　花子");
+    let older = career.import("eight-csv", older.as_bytes()).await;
+    assert!(older.ids().iter().all(|id| ids.contains(id)), "the older form names the same people");
     assert_eq!(career.import("eight-csv", &sjis).await.totals(), (0, 3, 2));
     let again = career.import("eight-csv", reordered.as_bytes()).await;
     assert_eq!(again.totals(), (0, 3, 0));
     assert_eq!(again.ids().into_iter().collect::<std::collections::BTreeSet<_>>(), ids);
-    assert_eq!(rig.count(Kind::Contact).await, before + 3);
-    let _ = older;
     // A corrected telephone number is the same contact with new content.
-    let corrected = career.import("eight-csv", eight(&[&taro.replace("03-0000-0000", "03-0000-0009"), &hanako]).as_bytes()).await;
+    let corrected_text = eight(&[&taro.replace("03-0000-0000", "03-0000-0009"), &hanako]);
+    let corrected = career.import("eight-csv", corrected_text.as_bytes()).await;
     assert_eq!(corrected.said(), ["6 accepted", "7 unchanged"]);
     assert!(ids.contains(&corrected.ids()[0]));
-    assert_eq!(rig.count(Kind::Contact).await, before + 4);
+    assert_eq!(career.import("eight-csv", corrected_text.as_bytes()).await.totals(), (0, 2, 0));
 }
 
 async fn duplicates(rig: &Rig, career: &Publisher) {

@@ -120,20 +120,19 @@ const ACQUISITION: [(&str, Field); 4] = [
 fn contact(value: &Value, judge: &Judge, place: Place) -> Row {
     let mut findings = Vec::new();
     let mut card = Card::default();
-    if let Some(object) = Object::new(value, "", &mut findings) {
-        let known: Vec<_> = TEXTS.iter().map(|(name, _)| *name).chain(["name", "acquisition"]).collect();
-        object.only(&known, judge.today(), &mut findings);
-        put(&object, &TEXTS, &mut card, &mut findings);
-        for (name, prefix, fields) in [("name", "name.", NAME.as_slice()), ("acquisition", "acquisition.", &ACQUISITION)] {
-            if let Some(part) = object.object(name, prefix, &mut findings) {
-                let known: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
-                part.only(&known, judge.today(), &mut findings);
-                put(&part, fields, &mut card, &mut findings);
-            }
+    let Some(object) = Object::new(value, "", &mut findings) else { return Row::Bad { place, findings } };
+    let known: Vec<_> = TEXTS.iter().map(|(name, _)| *name).chain(["name", "acquisition"]).collect();
+    object.only(&known, judge.today(), &mut findings);
+    put(&object, &TEXTS, &mut card, &mut findings);
+    for (name, prefix, fields) in [("name", "name.", NAME.as_slice()), ("acquisition", "acquisition.", &ACQUISITION)] {
+        if let Some(part) = object.object(name, prefix, &mut findings) {
+            let known: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
+            part.only(&known, judge.today(), &mut findings);
+            put(&part, fields, &mut card, &mut findings);
         }
-        if card.get(Field::Reference).is_none() && findings.iter().all(|finding| finding.field != "reference") {
-            findings.push(Finding::new("reference", Rule::Required));
-        }
+    }
+    if card.get(Field::Reference).is_none() && findings.iter().all(|finding| finding.field != "reference") {
+        findings.push(Finding::new("reference", Rule::Required));
     }
     match judge.contact(&card, &Defaults::default(), Replacing { tie: Tie::Refuse, monotonic: false }, place) {
         row if findings.is_empty() => row,
