@@ -96,7 +96,8 @@ pub(super) async fn stops(story: &mut Story<'_>) -> Result<Shown, LocalError> {
     must(late == 0, || format!("{late} records published after the withdrawal were delivered"))?;
     let ms = |at: i64| (at - called) as f64 / 1000.0;
     let last = ms(last_record);
-    must(last < 1000.0, || format!("the last record arrived {last:.0} ms after the call"))?;
+    // What counts is that nothing later was delivered; this bounds how long what was on its way may take.
+    must(last < 5000.0, || format!("the last record arrived {last:.0} ms after the call"))?;
     story.teller.outcome(&format!("the call was answered after {:.1} ms", ms(answered)));
     story.teller.outcome(&format!("the client's last record arrived {last:.1} ms after the call"));
     match closed {
