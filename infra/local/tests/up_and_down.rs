@@ -1,4 +1,5 @@
 //! `local up`, `status`, `down` and `clean` as a user runs them, in a root of their own.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test helper that fails fails the test")]
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},

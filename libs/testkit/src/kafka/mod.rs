@@ -27,8 +27,8 @@ pub const BROKER: &str = "broker";
 /// Super user of the authority service.
 pub const AUTHORITY: &str = "ju-authority";
 
-/// How long a node may take to come up; a loaded two-core machine needs about 20 s for three.
-const START: Duration = Duration::from_secs(90);
+/// How long a node may take to come up; a loaded two-core machine has needed a minute for three.
+const START: Duration = Duration::from_secs(120);
 const STOP: Duration = Duration::from_secs(20);
 
 /// What kind of broker to start.

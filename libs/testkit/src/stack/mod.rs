@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// How long a service may take until it is ready.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_secs(120);
 /// How long a service may take to stop; its own grace is shorter.
 const STOP: Duration = Duration::from_secs(25);
 
