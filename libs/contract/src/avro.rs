@@ -145,7 +145,7 @@ impl WriterSchema {
     }
 
     /// Reads one datum (without frame) as a `T`. Fields are matched by name: those that `T` does not have are skipped,
-    /// optional ones that the writer did not have are `None`.
+    /// optional ones that the writer did not have are `None`. Aliases are not followed; no lawful schema has one.
     ///
     /// # Errors
     /// [`DecodeError::Datum`], also when bytes are left over.

@@ -137,6 +137,12 @@ impl<'a> Inspection<'a> {
         for name in field.attributes.keys().filter(|name| !matches!(name.as_str(), "item" | "structural")) {
             self.fault(path, format!("the attribute \"{name}\" is not known: a field has \"item\" or \"structural\""));
         }
+        if !field.aliases.is_empty() {
+            self.fault(
+                path,
+                "has an alias: many readers match fields by name alone and would lose the value: add a new field",
+            );
+        }
         let item = match (field.attributes.get("item"), field.attributes.get("structural")) {
             (Some(_), Some(_)) => {
                 self.fault(path, "is both \"item\" and \"structural\"");

@@ -78,6 +78,7 @@ fn all_faults_are_told_at_once() {
             serde_json::json!(["null", {"type": "string", "item": "organisation.telephone"}]);
         field(json, "address")["item"] = 7.into();
         field(json, "recorded_at")["type"] = "long".into();
+        field(json, "postal_code")["aliases"] = serde_json::json!(["zip"]);
         json["owner"] = "me".into();
     });
     assert_eq!(
@@ -90,6 +91,7 @@ fn all_faults_are_told_at_once() {
             "Contact.email: is both \"item\" and \"structural\"",
             "Contact.fax: the attribute \"pii\" is not known: a field has \"item\" or \"structural\"",
             "Contact.mobile: \"item\" stands inside the type: it belongs to the field",
+            "Contact.postal_code: has an alias: many readers match fields by name alone and would lose the value: add a new field",
             "Contact.recorded_at: must be of type long (timestamp-millis)",
             "Contact.title: a field that bears an item must be able to be blank: its type a union that begins with null, its default null",
         ]
