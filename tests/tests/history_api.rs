@@ -25,7 +25,11 @@ async fn two_companies_know_one_person() {
     let member = rig.desk.member("persol-career").await.unwrap();
     rig.desk.member("persol-tech").await.unwrap();
     let career = card("persol-career", 1, "見本 太郎", "taro@mihon.example");
-    let tech = Card { organisation: "見本商事㈱", direct: "+81312345678", ..card("persol-tech", 1, "見本太郎", "Taro@mihon.example") };
+    let tech = Card {
+        organisation: "見本商事㈱",
+        direct: "+81312345678",
+        ..card("persol-tech", 1, "見本太郎", "Taro@mihon.example")
+    };
     let late = Card { direct: "+81312345678", ..card("persol-career", 2, "見本　太郎", "") };
     // Never one person: a role mailbox, a switchboard, two names in one mailbox, another organisation.
     let role = |n| card("persol-tech", n, "佐藤 花子", "info@mihon.example");
@@ -33,7 +37,8 @@ async fn two_companies_know_one_person() {
     let couple = |n, name| card("persol-tech", n, name, "kato@mihon.example");
     let elsewhere = Card { organisation: "別社", ..card("persol-tech", 20, "見本太郎", "taro@mihon.example") };
     let mut records: Vec<Record> = [&career, &tech, &elsewhere].map(|card| rig.card(card)).into();
-    for card in [role(10), role(11), switchboard(12), switchboard(13), couple(14, "加藤 次郎"), couple(15, "加藤 良子")] {
+    for card in [role(10), role(11), switchboard(12), switchboard(13), couple(14, "加藤 次郎"), couple(15, "加藤 良子")]
+    {
         records.push(rig.card(&card));
     }
     // Interactions may come before the contact that they are about.
@@ -69,7 +74,8 @@ async fn two_companies_know_one_person() {
     assert_eq!(kinds.len(), 5, "{kinds:?}");
     assert_eq!(timeline[0]["acquisition"]["method"], "APPLICATION_FOR_TRANSACTION");
     assert_eq!(timeline[0]["content"]["amount_jpy"], 1_200_000);
-    let only = reader.all(&format!("/v1/persons/{id}/timeline?kind=meeting,transaction&to=2026-05-28T20:28:30Z"), 9).await;
+    let only =
+        reader.all(&format!("/v1/persons/{id}/timeline?kind=meeting,transaction&to=2026-05-28T20:28:30Z"), 9).await;
     assert_eq!(only.len(), 1, "{only:?}");
 
     // The organisation's, too, though the meeting came before anybody knew where its contact works.
@@ -181,7 +187,9 @@ async fn a_subscription_sees_what_it_was_granted_and_each_answer_is_disclosed() 
         assert_eq!(all.post("/v1/persons/search", &body).await.0, status, "{body}");
     }
     let stranger = "00000000-0000-4000-8000-000000000000";
-    for path in [format!("/v1/persons/{stranger}"), format!("/v1/organisations/{stranger}/timeline"), "/v1/persons/x".into()] {
+    for path in
+        [format!("/v1/persons/{stranger}"), format!("/v1/organisations/{stranger}/timeline"), "/v1/persons/x".into()]
+    {
         assert_eq!(all.get(&path).await.0, 404, "{path}");
     }
     let (status, page) = all.get(&format!("/v1/persons/{id}/timeline?limit=1")).await;
@@ -233,7 +241,10 @@ async fn a_subscription_sees_what_it_was_granted_and_each_answer_is_disclosed() 
 async fn pages_neither_skip_nor_repeat_while_rows_arrive() {
     let mut rig = Rig::start().await;
     let member = rig.desk.member("persol-career").await.unwrap();
-    let cards = [card("persol-career", 1, "見本 太郎", "t@mihon.example"), card("persol-career", 2, "見本 太郎", "t@mihon.example")];
+    let cards = [
+        card("persol-career", 1, "見本 太郎", "t@mihon.example"),
+        card("persol-career", 2, "見本 太郎", "t@mihon.example"),
+    ];
     let mut records: Vec<Record> = cards.iter().map(|card| rig.card(card)).collect();
     // Several at the same moment, so that only the ids order them.
     for number in 0..200_u64 {
@@ -250,7 +261,8 @@ async fn pages_neither_skip_nor_repeat_while_rows_arrive() {
         format!("/v1/organisations/{organisation}/timeline?kind=transaction"),
     ];
     for (round, path) in paths.iter().enumerate() {
-        let before: Vec<String> = reader.all(path, 100).await.iter().map(|e| e["record_id"].as_str().unwrap().to_owned()).collect();
+        let before: Vec<String> =
+            reader.all(path, 100).await.iter().map(|e| e["record_id"].as_str().unwrap().to_owned()).collect();
         assert_eq!(before.len(), 200 + round * 28);
         let (mut seen, mut cursor, mut page_number) = (BTreeMap::<String, usize>::new(), String::new(), 0_u64);
         loop {

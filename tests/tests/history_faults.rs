@@ -19,7 +19,8 @@ async fn kill_9_loses_nothing_and_applies_nothing_twice() {
     const ROUNDS: u64 = 6;
     const EACH: u64 = 5_000;
     for round in 0..ROUNDS {
-        let mut records: Vec<Record> = cards.iter().map(|card| rig.card(&Card { recorded: round as i64, ..card.clone() })).collect();
+        let mut records: Vec<Record> =
+            cards.iter().map(|card| rig.card(&Card { recorded: round as i64, ..card.clone() })).collect();
         for number in round * EACH..(round + 1) * EACH {
             let card = &cards[usize::try_from(number % 50).unwrap()];
             let value = transaction(card, number, number as i64);
@@ -50,7 +51,13 @@ async fn kill_9_loses_nothing_and_applies_nothing_twice() {
     assert_eq!(rig.count(distinct).await, (ROUNDS * EACH) as i64);
     assert_eq!(rig.count("SELECT count(*) FROM contact").await, 50);
     assert_eq!(rig.count("SELECT count(DISTINCT person_id) FROM person_contact").await, 1);
-    assert_eq!(rig.count("SELECT count(*) FROM contact WHERE recorded_at <> timestamptz 'epoch' + 1780000005 * interval '1 second'").await, 0);
+    assert_eq!(
+        rig.count(
+            "SELECT count(*) FROM contact WHERE recorded_at <> timestamptz 'epoch' + 1780000005 * interval '1 second'"
+        )
+        .await,
+        0
+    );
     assert_eq!(rig.count("SELECT count(*) FROM quarantined").await, 0);
     let unplaced = "SELECT count(*) FROM interaction WHERE organisation_id IS NULL";
     assert_eq!(rig.count(unplaced).await, 0);
@@ -114,11 +121,16 @@ async fn without_policy_or_database_nothing_is_answered() {
     let path = format!("/v1/persons/{id}");
     let disclosed = "SELECT count(*) FROM disclosure";
 
-    let before = rig.count(disclosed).await;
+    let (before, mut answered) = (rig.count(disclosed).await, 0);
     rig.stack.postgres.kill9();
-    let (status, problem) = reader.get(&path).await;
-    assert_eq!(status, 503, "{problem}");
-    assert!(problem.get("contacts").is_none());
+    // A worker of the killed server may still serve a request; whatever is answered is disclosed.
+    testkit::wait::until("the database to be missed", DEADLINE, async || {
+        let (status, problem) = reader.get(&path).await;
+        answered += i64::from(status == 200);
+        (status == 503).then(|| assert!(problem.get("contacts").is_none(), "{problem}"))
+    })
+    .await
+    .unwrap();
     testkit::wait::until("readiness to tell", DEADLINE, async || {
         let (status, readiness) = reader.get("/health/ready").await;
         (status == 503 && readiness["reasons"].get("database").is_some()).then_some(())
@@ -127,7 +139,7 @@ async fn without_policy_or_database_nothing_is_answered() {
     .unwrap();
     rig.stack.postgres.restart().await.unwrap();
     rig.stack.service(Name::History).unwrap().until_ready(DEADLINE).await.unwrap();
-    assert_eq!(rig.count(disclosed).await, before);
+    assert_eq!(rig.count(disclosed).await, before + answered);
     assert_eq!(reader.get(&path).await.0, 200);
 
     // The authority dies: history goes on until the policy expires, then refuses; it comes back by itself.
@@ -139,9 +151,12 @@ async fn without_policy_or_database_nothing_is_answered() {
     })
     .await
     .unwrap();
-    let (status, readiness) = reader.get("/health/ready").await;
-    assert_eq!(status, 503);
-    assert!(readiness["reasons"].get("policy").is_some(), "{readiness}");
+    testkit::wait::until("readiness to tell", DEADLINE, async || {
+        let (status, readiness) = reader.get("/health/ready").await;
+        (status == 503 && readiness["reasons"].get("policy").is_some()).then_some(())
+    })
+    .await
+    .unwrap();
     rig.stack.service(Name::Authority).unwrap().restart().await.unwrap();
     rig.stack.service(Name::History).unwrap().until_ready(DEADLINE).await.unwrap();
     assert_eq!(reader.get(&path).await.0, 200);

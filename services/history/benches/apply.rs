@@ -1,1 +1,177 @@
-fn main() {}
+//! Applied rows per second against COPY of the same rows, on a private PostgreSQL.
+//!
+//! `cargo bench -p history` (or `-- <interactions>`). COPY is the server's own, of all rows in one statement from a file on
+//! its disk into tables with the same indexes: what no client can beat. Applying is what the service does with a record
+//! after Kafka: decoding Avro, finding what is there already, clustering, storing, moving offsets, a commit a batch.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::indexing_slicing,
+    reason = "a program for people"
+)]
+
+use std::{sync::Arc, time::Instant};
+
+use chrono::{DateTime, NaiveDate};
+use contract::avro::{WriterSchema, encode};
+use history::{
+    apply::{Batch, apply},
+    record::{Incoming, decode},
+};
+use jointuse::{
+    Acquisition, AcquisitionMethod, Kind,
+    records::{Contact, PersonName, Transaction},
+};
+use secret::SecretFile;
+use store::{DatabaseConfig, Store, StoreError};
+use testkit::{dir::Dir, postgres::Postgres};
+
+const BATCH: usize = 2_000;
+const PASSWORD: &str = "a-password-of-the-bench";
+
+#[tokio::main]
+async fn main() {
+    let rows = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(200_000_usize);
+    let dir = Dir::temporary("bench").unwrap();
+    let postgres = Postgres::start().await.unwrap();
+    postgres.create_role("history", PASSWORD).await.unwrap();
+    postgres.create_database("history", "history").await.unwrap();
+    let password = dir.path().join("password");
+    testkit::dir::write_secret(&password, PASSWORD).unwrap();
+    let config = DatabaseConfig {
+        url: postgres.url("history", "history"),
+        password_file: Some(SecretFile::new(password)),
+        max_connections: 4,
+        connection_timeout_ms: 3_000,
+        statement_timeout_ms: 0,
+    };
+    let store = Store::connect("bench", &config).unwrap();
+    store.migrate(history::MIGRATIONS).await.unwrap();
+
+    let contacts = rows / 10;
+    println!("{contacts} contacts, {rows} interactions, batches of {BATCH}");
+    let cards = (0..contacts).map(|n| message(Kind::Contact, n, contact_id(n), &card(n))).collect();
+    let events =
+        (0..rows).map(|n| message(Kind::Transaction, n, contact_id(n % contacts), &event(n, contacts))).collect();
+    run(&store, &postgres, "contact", Kind::Contact, cards).await;
+    run(&store, &postgres, "interaction", Kind::Transaction, events).await;
+    println!("persons: {}", postgres.sql("history", "SELECT count(*) FROM person").await.unwrap().trim());
+}
+
+async fn run(store: &Store, postgres: &Postgres, table: &str, kind: Kind, messages: Vec<bus::Message>) {
+    let schema = WriterSchema::embedded(kind).unwrap();
+    let begun = Instant::now();
+    let mut decoding = std::time::Duration::ZERO;
+    for chunk in messages.chunks(BATCH) {
+        let from = Instant::now();
+        let batch = Arc::new(batch(kind, chunk, &schema));
+        decoding += from.elapsed();
+        let applied: Result<(), StoreError> = store.run_tx("apply", move |conn| apply(conn, &batch).map(|_| ())).await;
+        applied.unwrap();
+    }
+    let applied = rate(messages.len(), begun);
+    // From here on as superuser, on a copy of the table.
+    let file = format!("/tmp/history-bench-{}-{table}", std::process::id());
+    postgres
+        .sql(
+            "history",
+            &format!("CREATE TABLE baseline (LIKE {table} INCLUDING ALL); COPY {table} TO '{file}' (FORMAT binary)"),
+        )
+        .await
+        .unwrap();
+    let begun = Instant::now();
+    postgres.sql("history", &format!("COPY baseline FROM '{file}' (FORMAT binary)")).await.unwrap();
+    let copied = rate(messages.len(), begun);
+    postgres.sql("history", &format!("DROP TABLE baseline; COPY (SELECT 1) TO PROGRAM 'rm {file}'")).await.unwrap();
+    let decode = decoding.as_secs_f64() * 1e6 / messages.len() as f64;
+    println!(
+        "{table}: applied {applied:.0} rows/s, COPY {copied:.0} rows/s, ratio {:.2}; decoding {decode:.1} us a row",
+        applied / copied
+    );
+}
+
+fn rate(rows: usize, begun: Instant) -> f64 {
+    rows as f64 / begun.elapsed().as_secs_f64()
+}
+
+fn batch(kind: Kind, messages: &[bus::Message], schema: &WriterSchema) -> Batch {
+    let topic = format!("jointuse.{}", kind.as_str());
+    let incoming = |message: &bus::Message| Incoming {
+        kind,
+        partition: message.partition,
+        offset: message.offset,
+        what: decode(message, kind, Some(schema)),
+    };
+    Batch {
+        records: messages.iter().map(incoming).collect(),
+        next: [((topic.clone(), 0), messages[messages.len() - 1].offset + 1)].into(),
+        topics: [(kind, topic)].into(),
+    }
+}
+
+/// Two companies have a card of everybody.
+fn contact_id(n: usize) -> String {
+    // Scattered like pseudonyms.
+    format!("{:032x}", (n as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
+}
+
+fn message<T: serde::Serialize>(kind: Kind, n: usize, key: String, value: &T) -> bus::Message {
+    bus::Message {
+        topic: Arc::from(format!("jointuse.{}", kind.as_str())),
+        partition: 0,
+        offset: n as i64,
+        timestamp: None,
+        key: Some(key.into()),
+        headers: vec![],
+        payload: Some(encode(1, kind, value).unwrap().into()),
+    }
+}
+
+fn acquisition() -> Acquisition {
+    Acquisition {
+        method: AcquisitionMethod::BusinessCard,
+        acquired_on: NaiveDate::from_ymd_opt(2026, 4, 1).unwrap(),
+        purpose: "group-services-guidance".parse().unwrap(),
+        source: "eight-csv".into(),
+    }
+}
+
+fn card(n: usize) -> Contact {
+    let person = n / 2;
+    Contact {
+        contact_id: contact_id(n).parse().unwrap(),
+        company: if n.is_multiple_of(2) { "persol-career" } else { "persol-tech" }.parse().unwrap(),
+        recorded_at: DateTime::from_timestamp(1_780_000_000, 0).unwrap(),
+        acquisition: acquisition(),
+        name: Some(PersonName { full: Some(format!("見本 太郎{person}").into()), ..PersonName::default() }),
+        organisation: Some(format!("株式会社見本商事{}", person / 8).into()),
+        department: Some("人事部".to_owned().into()),
+        title: Some("部長".to_owned().into()),
+        postal_code: Some("151-0053".to_owned().into()),
+        address: Some("東京都渋谷区見本町1-1".to_owned().into()),
+        email: Some(format!("taro{person}@mihon.example").into()),
+        telephone: Some(format!("+813{:08}", person / 8).into()),
+        direct_telephone: None,
+        mobile: Some(format!("+8190{person:08}").into()),
+        fax: None,
+    }
+}
+
+fn event(n: usize, contacts: usize) -> Transaction {
+    Transaction {
+        record_id: format!("{:032x}", (n as u128 + 1).wrapping_mul(0xd134_2543_de82_ef95_a4ea_9d9b_1c29_4b1f))
+            .parse()
+            .unwrap(),
+        contact_id: contact_id(n % contacts).parse().unwrap(),
+        company: "persol-career".parse().unwrap(),
+        occurred_at: DateTime::from_timestamp(1_780_000_000 + n as i64, 0).unwrap(),
+        recorded_at: DateTime::from_timestamp(1_780_000_001 + n as i64, 0).unwrap(),
+        acquisition: acquisition(),
+        service: Some("人材紹介".to_owned().into()),
+        subject: Some("営業職の採用支援".to_owned().into()),
+        stage: Some("契約".to_owned().into()),
+        amount_jpy: Some(1_200_000.into()),
+    }
+}

@@ -75,6 +75,9 @@ impl Settings for Config {
         if let Err(error) = self.database.validate() {
             invalid.push(Invalid::new("database", error.to_string()));
         }
+        invalid.extend(Invalid::secret("kafka.password_file", &self.kafka.password_file));
+        let database = self.database.password_file.as_ref();
+        invalid.extend(database.and_then(|file| Invalid::secret("database.password_file", file)));
         if self.policy.trusted_keys.is_empty() {
             let what = "name the PEM file of the authority's public policy key: without one nothing can be decided";
             invalid.push(Invalid::new("policy.trusted_keys", what));

@@ -97,7 +97,8 @@ impl Applier {
     ) -> Batch {
         let mut batch = Batch { topics: BTreeMap::clone(&self.topics), ..Batch::default() };
         for message in messages {
-            let Some(kind) = self.topics.iter().find(|(_, topic)| ***topic == *message.topic).map(|(kind, _)| *kind) else {
+            let Some(kind) = self.topics.iter().find(|(_, topic)| ***topic == *message.topic).map(|(kind, _)| *kind)
+            else {
                 continue;
             };
             let schema = message.payload.as_deref().and_then(|value| unframe(value).ok());

@@ -103,8 +103,7 @@ impl Metrics {
 
     /// An answer is about to leave.
     pub fn answered(&self, endpoint: &'static str, subscription: &str, entries: usize) {
-        let labels =
-            [KeyValue::new("endpoint", endpoint), KeyValue::new("subscription", subscription.to_owned())];
+        let labels = [KeyValue::new("endpoint", endpoint), KeyValue::new("subscription", subscription.to_owned())];
         self.answers.add(1, &labels);
         self.entries.add(entries as u64, &[KeyValue::new("endpoint", endpoint)]);
     }

@@ -273,8 +273,7 @@ fn contact(datum: &[u8], schema: &WriterSchema) -> Result<What, Reason> {
     let organisation = text(&record.organisation).and_then(|name| Some((normal::organisation(&name)?, name)));
     let key = organisation.as_ref().map(|(key, _)| key.as_str());
     let (email, direct, mobile) = (text(&record.email), text(&record.direct_telephone), text(&record.mobile));
-    let facts =
-        Facts::new(common.contact, name, key, email.as_deref(), direct.as_deref(), mobile.as_deref());
+    let facts = Facts::new(common.contact, name, key, email.as_deref(), direct.as_deref(), mobile.as_deref());
     let main_number = key.zip(text(&record.telephone)).and_then(|(key, number)| links::main_number(key, &number));
     Ok(What::Contact(Box::new(ContactRecord {
         common,
@@ -330,7 +329,8 @@ fn meeting(datum: &[u8], schema: &WriterSchema) -> Result<What, Reason> {
         ends_at: Option<Personal<DateTime<Utc>>>,
     }
     let r: Meeting = read(datum, schema)?;
-    let ends_at = r.ends_at.as_ref().and_then(|ends| DateTime::from_timestamp_millis(*ends.expose())).map(Personal::new);
+    let ends_at =
+        r.ends_at.as_ref().and_then(|ends| DateTime::from_timestamp_millis(*ends.expose())).map(Personal::new);
     let content = Content {
         meeting_id: &r.meeting_id,
         sequence: r.sequence,

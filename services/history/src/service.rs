@@ -11,11 +11,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    MIGRATIONS, api,
-    apply,
+    MIGRATIONS, api, apply,
     config::{ApplyConfig, Config},
     consume::Applier,
-    feed, mask::Masks,
+    feed,
+    mask::Masks,
     metrics::Metrics,
     registry::Registry,
 };
@@ -50,7 +50,8 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
 
     let database = context.health().register("database");
     let (database_check, reading) = (database.clone(), context.health().register("consumer"));
-    let consuming = consume(config.clone(), store.clone(), metrics.clone(), Arc::clone(&clock), reading, draining.clone());
+    let consuming =
+        consume(config.clone(), store.clone(), metrics.clone(), Arc::clone(&clock), reading, draining.clone());
     context.spawn("consumer", consuming);
     let (monitored, ended) = (store.clone(), draining);
     context.spawn("database", async move {
@@ -115,7 +116,7 @@ async fn consume(
 
 async fn prepare(store: &Store) -> Result<std::collections::BTreeMap<(String, i32), i64>, store::StoreError> {
     store.migrate(MIGRATIONS).await?;
-    store.read("offsets", |conn| apply::offsets(conn)).await
+    store.read("offsets", apply::offsets).await
 }
 
 /// Tells the readiness check how reading goes. Never ends while the consumer is there.

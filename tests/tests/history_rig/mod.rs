@@ -2,10 +2,7 @@
 //! the registry's schema ids, as intake would: what history does must follow from what lies on the topics.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
 
-use std::{
-    collections::BTreeMap,
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use bus::{KafkaConfig, ProduceOptions, Producer, Record, Security};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -80,7 +77,8 @@ impl Rig {
     /// Waits until everything that was produced is applied.
     pub async fn applied(&self) {
         testkit::wait::until("everything to be applied", DEADLINE, async || {
-            let rows = self.stack.postgres.sql("history", "SELECT topic, partition, next_offset FROM applied_offset").await;
+            let rows =
+                self.stack.postgres.sql("history", "SELECT topic, partition, next_offset FROM applied_offset").await;
             let rows = rows.ok()?;
             let applied: BTreeMap<(String, i32), i64> = rows
                 .lines()
@@ -119,8 +117,12 @@ impl Rig {
         let asked = json!({ "id": id, "company": company, "topics": topics, "items": items,
             "purpose": "group-services-guidance", "from": from, "until": from + TimeDelta::days(30) });
         let _: Value = self.desk.asks.post("/v1/subscriptions", &asked).await.unwrap();
-        let _: Value =
-            self.desk.approves.post(&format!("/v1/subscriptions/{id}/approve"), &json!({ "reason": "" })).await.unwrap();
+        let _: Value = self
+            .desk
+            .approves
+            .post(&format!("/v1/subscriptions/{id}/approve"), &json!({ "reason": "" }))
+            .await
+            .unwrap();
         let issued: Value =
             self.desk.asks.post(&format!("/v1/subscriptions/{id}/credentials"), &json!({})).await.unwrap();
         Grant {

@@ -18,6 +18,7 @@ pub(super) struct Access {
     snapshot: u64,
     permits: BTreeMap<Kind, Permit>,
     denials: BTreeMap<Kind, Denial>,
+    scope: Scope,
 }
 
 impl Access {
@@ -40,7 +41,9 @@ impl Access {
                 }
             }
         }
-        Self { login: login.clone(), snapshot: policy.snapshot().number, permits, denials }
+        // The place where companies that left the joint use will be left out, by the same policy.
+        let scope = Scope::default();
+        Self { login: login.clone(), snapshot: policy.snapshot().number, permits, denials, scope }
     }
 
     /// Decides again when a newer policy came into force meanwhile: what was withdrawn while the database was asked does
@@ -54,7 +57,9 @@ impl Access {
         let now = Self::decide(&self.login, &policy, at);
         let same = |kind: &Kind| {
             let (before, now) = (self.permits.get(kind), now.permits.get(kind));
-            before.zip(now).is_some_and(|(before, now)| before.items().is_subset(now.items()) && before.purpose() == now.purpose())
+            before
+                .zip(now)
+                .is_some_and(|(before, now)| before.items().is_subset(now.items()) && before.purpose() == now.purpose())
         };
         if kinds.iter().all(same) { Ok(()) } else { Err(now.refusal(kinds.iter().copied())) }
     }
@@ -75,8 +80,11 @@ impl Access {
             return Ok(());
         }
         Err(Problem::forbidden(format!("the subscription was not granted the item {item}: it cannot search by it"))
-            .with("rules", json!([{ "id": "item-granted", "says": "the item is not among the granted ones",
-                "source": "notice, items" }])))
+            .with(
+                "rules",
+                json!([{ "id": "item-granted", "says": "the item is not among the granted ones",
+                "source": "notice, items" }]),
+            ))
     }
 
     /// The kinds to answer with: those asked for, each of which must be permitted, or else all that are permitted. Kinds
@@ -107,9 +115,9 @@ impl Access {
         kinds.iter().flat_map(items).map(String::from).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// Whose records may be answered with. The place where companies that left the joint use will be left out.
+    /// Whose records may be answered with.
     pub(super) fn scope(&self) -> Scope {
-        Scope::default()
+        self.scope.clone()
     }
 
     /// Any permit: they agree in all but topic and decision.
@@ -119,7 +127,7 @@ impl Access {
 
     /// The subscription's slug.
     pub(super) fn subscription(&self) -> String {
-        self.any().map(|permit| permit.grant()).map(GrantId::as_str).unwrap_or_default().to_owned()
+        self.any().map(Permit::grant).map(GrantId::as_str).unwrap_or_default().to_owned()
     }
 
     fn refusal(&self, kinds: impl IntoIterator<Item = Kind>) -> Problem {

@@ -44,7 +44,10 @@ impl From<Failure> for Problem {
             // Without the database there is neither data nor a durable disclosure.
             Failure::Store(error) => {
                 tracing::warn!(%error, "an answer could not be made");
-                Self::unavailable("the database cannot be used now: nothing was answered", std::time::Duration::from_secs(1))
+                Self::unavailable(
+                    "the database cannot be used now: nothing was answered",
+                    std::time::Duration::from_secs(1),
+                )
             }
         }
     }

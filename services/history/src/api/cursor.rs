@@ -51,8 +51,10 @@ impl Query {
     /// The place that a cursor names, if it came from this very query.
     pub(super) fn place<T: DeserializeOwned>(self, cursor: &str) -> Result<T, Problem> {
         let wrong = || {
-            Problem::bad_request("the cursor is none of this query: send it with the same parameters as before, or leave it out")
-                .with("field", "cursor")
+            Problem::bad_request(
+                "the cursor is none of this query: send it with the same parameters as before, or leave it out",
+            )
+            .with("field", "cursor")
         };
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| wrong())?;
         let place = bytes.strip_prefix(&self.0).ok_or_else(wrong)?;

@@ -47,7 +47,9 @@ impl Modify for Bearer {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
-            .description(Some("Access token of a subscription, by client credentials at the authority: scope `history`"))
+            .description(Some(
+                "Access token of a subscription, by client credentials at the authority: scope `history`",
+            ))
             .build();
         openapi.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
     }

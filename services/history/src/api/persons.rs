@@ -123,7 +123,8 @@ pub(super) async fn search(
     let criteria = criteria(&access, &search)?;
     let limit = limit(search.limit)?;
     let query = Query::of(&access.subscription(), &PersonSearch { limit: None, cursor: None, ..search.clone() });
-    let after: Option<(String, Uuid)> = search.cursor.as_ref().map(|cursor| query.place(cursor.expose())).transpose()?;
+    let after: Option<(String, Uuid)> =
+        search.cursor.as_ref().map(|cursor| query.place(cursor.expose())).transpose()?;
     let (masking, scope) = (Masking::new(&app, &access), access.scope());
     let ticket = Ticket::new("person-search", &reader, &access, &kinds)?;
     let (persons, next, entries) = app
@@ -199,5 +200,6 @@ fn criteria(access: &Access, search: &PersonSearch) -> Result<person::Criteria, 
 
 fn too_many() -> Problem {
     let most = person::MOST_MATCHES;
-    Problem::unprocessable(format!("more than {most} contacts match: look for something narrower")).title("Too many matches")
+    Problem::unprocessable(format!("more than {most} contacts match: look for something narrower"))
+        .title("Too many matches")
 }

@@ -9,7 +9,10 @@ fn the_description_is_the_one_that_is_published() {
         std::fs::write(path, &now).unwrap();
     }
     let published = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(published == now, "docs/api/history.openapi.json is not that of the code: UPDATE_GOLDEN=1 cargo test -p history");
+    assert!(
+        published == now,
+        "docs/api/history.openapi.json is not that of the code: UPDATE_GOLDEN=1 cargo test -p history"
+    );
 }
 
 #[test]

@@ -74,7 +74,11 @@ impl ExistingRow {
     }
 }
 
-pub(super) fn apply(conn: &mut PgConnection, mut changes: Changes<'_>, applied: &mut Applied) -> Result<(), StoreError> {
+pub(super) fn apply(
+    conn: &mut PgConnection,
+    mut changes: Changes<'_>,
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
     if changes.put.is_empty() && changes.removed.is_empty() {
         return Ok(());
     }
@@ -87,7 +91,8 @@ pub(super) fn apply(conn: &mut PgConnection, mut changes: Changes<'_>, applied: 
         newer
     });
     // Everything that stands of what is changed or removed goes; what is put comes anew.
-    let gone: Vec<Uuid> = changes.put.keys().chain(changes.removed.keys()).copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let gone: Vec<Uuid> =
+        changes.put.keys().chain(changes.removed.keys()).copied().collect::<BTreeSet<_>>().into_iter().collect();
     let gone: Vec<Uuid> = gone.into_iter().filter(|id| existing.contains_key(id)).collect();
     let mut touched = known::links_of(conn, &gone)?;
     remove(conn, &changes.removed)?;
@@ -99,7 +104,8 @@ pub(super) fn apply(conn: &mut PgConnection, mut changes: Changes<'_>, applied: 
 
     let new_mains = main_numbers(conn, &changes)?;
     touched.extend(new_mains.iter().copied());
-    let person_of = |id: &Uuid| existing.get(id).filter(|_| !changes.removed.contains_key(id)).and_then(ExistingRow::person);
+    let person_of =
+        |id: &Uuid| existing.get(id).filter(|_| !changes.removed.contains_key(id)).and_then(ExistingRow::person);
     let put: Vec<Member> = changes
         .put
         .iter()

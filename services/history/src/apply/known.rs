@@ -168,11 +168,9 @@ impl Known for Database<'_> {
 pub(super) fn store(conn: &mut PgConnection, outcome: &Outcome) -> Result<(), StoreError> {
     if !outcome.created.is_empty() {
         // One after the other, so that age follows the order.
-        sql_query(
-            "INSERT INTO person (id) SELECT u.id FROM unnest($1) WITH ORDINALITY AS u(id, nth) ORDER BY u.nth",
-        )
-        .bind::<UuidArray, _>(&outcome.created)
-        .execute(conn)?;
+        sql_query("INSERT INTO person (id) SELECT u.id FROM unnest($1) WITH ORDINALITY AS u(id, nth) ORDER BY u.nth")
+            .bind::<UuidArray, _>(&outcome.created)
+            .execute(conn)?;
     }
     if !outcome.moved.is_empty() {
         let (contacts, persons): (Vec<Uuid>, Vec<Uuid>) = outcome.moved.iter().copied().unzip();

@@ -72,7 +72,9 @@ const CONTACTS_LOCK: i64 = 0x6869_7374_6f72_7931;
 pub fn apply(conn: &mut PgConnection, batch: &Batch) -> Result<Applied, StoreError> {
     let mut applied = Applied::default();
     // Statistics of fast-growing tables are always late; every query here is a bounded number of probes of an index.
-    conn.batch_execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")?;
+    conn.batch_execute(
+        "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off",
+    )?;
     let changes_contacts =
         batch.records.iter().any(|record| matches!(record.what, What::Contact(_) | What::Removed { .. }));
     let lock = if changes_contacts { "pg_advisory_xact_lock" } else { "pg_advisory_xact_lock_shared" };
@@ -84,7 +86,7 @@ pub fn apply(conn: &mut PgConnection, batch: &Batch) -> Result<Applied, StoreErr
         done.get(&(topic, record.partition)).is_none_or(|next| record.offset >= *next)
     };
     let (mut put, mut interactions, mut broken) = (contacts::Changes::default(), Vec::new(), Vec::new());
-    for record in batch.records.iter() {
+    for record in &batch.records {
         if !fresh(&record) {
             applied.count(record.kind, "repeated");
             continue;
@@ -133,10 +135,7 @@ fn columns(batch: &Batch) -> (Vec<&str>, Vec<i32>, Vec<i64>) {
 }
 
 /// Locks the offsets of the batch's partitions and tells how far they had come.
-fn lock_offsets<'a>(
-    conn: &mut PgConnection,
-    batch: &'a Batch,
-) -> Result<HashMap<(&'a str, i32), i64>, StoreError> {
+fn lock_offsets<'a>(conn: &mut PgConnection, batch: &'a Batch) -> Result<HashMap<(&'a str, i32), i64>, StoreError> {
     use sql_types::{Array, Integer, Text};
     let (topics, partitions, _) = columns(batch);
     sql_query(

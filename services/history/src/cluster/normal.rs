@@ -7,10 +7,34 @@ const MOST_CHARS: usize = 200;
 
 /// Variants of characters that cards and systems mix freely, and what they are compared as.
 const VARIANTS: &[(char, char)] = &[
-    ('髙', '高'), ('﨑', '崎'), ('嵜', '崎'), ('濵', '浜'), ('濱', '浜'), ('邊', '辺'), ('邉', '辺'), ('澤', '沢'),
-    ('齋', '斎'), ('廣', '広'), ('國', '国'), ('櫻', '桜'), ('德', '徳'), ('槗', '橋'), ('眞', '真'), ('惠', '恵'),
-    ('曻', '昇'), ('栁', '柳'), ('桒', '桑'), ('桺', '柳'), ('𠮷', '吉'), ('嶋', '島'), ('嶌', '島'), ('學', '学'),
-    ('ヶ', 'ケ'), ('ヵ', 'カ'), ('―', 'ー'), ('‐', '-'),
+    ('髙', '高'),
+    ('﨑', '崎'),
+    ('嵜', '崎'),
+    ('濵', '浜'),
+    ('濱', '浜'),
+    ('邊', '辺'),
+    ('邉', '辺'),
+    ('澤', '沢'),
+    ('齋', '斎'),
+    ('廣', '広'),
+    ('國', '国'),
+    ('櫻', '桜'),
+    ('德', '徳'),
+    ('槗', '橋'),
+    ('眞', '真'),
+    ('惠', '恵'),
+    ('曻', '昇'),
+    ('栁', '柳'),
+    ('桒', '桑'),
+    ('桺', '柳'),
+    ('𠮷', '吉'),
+    ('嶋', '島'),
+    ('嶌', '島'),
+    ('學', '学'),
+    ('ヶ', 'ケ'),
+    ('ヵ', 'カ'),
+    ('―', 'ー'),
+    ('‐', '-'),
 ];
 
 /// Width, case and variants folded (NFKC); ends trimmed; at most 200 characters.
@@ -26,9 +50,19 @@ const STOCK_COMPANY: &[&str] = &["株式会社", "(株)", "kabushiki kaisha", "k
 const STOCK_COMPANY_LATIN: &[&str] = &["coltd", "ltd", "inc", "kk", "corporation", "corp"];
 /// Abbreviations of other legal forms, which stay: they tell organisations apart.
 const OTHER_FORMS: &[(&str, &str)] = &[
-    ("(有)", "有限会社"), ("(同)", "合同会社"), ("(資)", "合資会社"), ("(名)", "合名会社"), ("(一社)", "一般社団法人"),
-    ("(一財)", "一般財団法人"), ("(公社)", "公益社団法人"), ("(公財)", "公益財団法人"), ("(医)", "医療法人"),
-    ("(学)", "学校法人"), ("(福)", "社会福祉法人"), ("(独)", "独立行政法人"), ("(特非)", "特定非営利活動法人"),
+    ("(有)", "有限会社"),
+    ("(同)", "合同会社"),
+    ("(資)", "合資会社"),
+    ("(名)", "合名会社"),
+    ("(一社)", "一般社団法人"),
+    ("(一財)", "一般財団法人"),
+    ("(公社)", "公益社団法人"),
+    ("(公財)", "公益財団法人"),
+    ("(医)", "医療法人"),
+    ("(学)", "学校法人"),
+    ("(福)", "社会福祉法人"),
+    ("(独)", "独立行政法人"),
+    ("(特非)", "特定非営利活動法人"),
 ];
 
 /// An organisation's name: NFKC, without 株式会社 in any spelling, case, spaces and punctuation. `None` when nothing is left.
@@ -44,7 +78,9 @@ pub fn organisation(name: &str) -> Option<String> {
     let letters = |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric() || *c == 'ー').collect() };
     let mut words: Vec<String> = core.split([' ', '\t']).map(letters).filter(|word| !word.is_empty()).collect();
     // `Mihon Co., Ltd.` and `Mihon Co.,Ltd.`
-    while words.len() > 1 && words.last().is_some_and(|word| word == "co" || STOCK_COMPANY_LATIN.contains(&word.as_str())) {
+    while words.len() > 1
+        && words.last().is_some_and(|word| word == "co" || STOCK_COMPANY_LATIN.contains(&word.as_str()))
+    {
         words.pop();
     }
     let core = words.concat();
@@ -127,8 +163,10 @@ impl Name {
 /// The text that names are compared by; also what somebody types into a search.
 pub fn compared(text: &str) -> String {
     let text = folded(text);
-    let mut words: Vec<&str> =
-        text.split(|c: char| c.is_whitespace() || matches!(c, '・' | '･' | '.' | ',' | '=')).filter(|w| !w.is_empty()).collect();
+    let mut words: Vec<&str> = text
+        .split(|c: char| c.is_whitespace() || matches!(c, '・' | '･' | '.' | ',' | '='))
+        .filter(|w| !w.is_empty())
+        .collect();
     if text.is_ascii() {
         words.sort_unstable();
         words.join(" ")
@@ -143,7 +181,8 @@ mod tests {
 
     #[test]
     fn spellings_of_an_organisation_are_one() {
-        let same = ["株式会社見本商事", "見本商事株式会社", "㈱見本商事", "(株)見本商事", "（株） 見本 商事", "見本商事"];
+        let same =
+            ["株式会社見本商事", "見本商事株式会社", "㈱見本商事", "(株)見本商事", "（株） 見本 商事", "見本商事"];
         for name in same {
             assert_eq!(organisation(name).as_deref(), Some("見本商事"), "{name}");
         }

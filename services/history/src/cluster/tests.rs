@@ -106,7 +106,7 @@ impl Memory {
     }
 
     /// The partition from nothing but the set.
-    fn from_scratch(&self) -> BTreeSet<BTreeSet<Uuid>> {
+    fn at_once(&self) -> BTreeSet<BTreeSet<Uuid>> {
         let facts: Vec<Facts> = self.facts.values().cloned().collect();
         let ids = |group: Vec<usize>| group.into_iter().map(|index| facts[index].contact).collect();
         partition(&facts, &self.dead_now()).into_iter().map(ids).collect()
@@ -141,7 +141,7 @@ fn card(id: u8, name: &'static str, email: &'static str, direct: &'static str) -
 fn groups(cards: &[Card]) -> Vec<Vec<u8>> {
     let mut memory = Memory::default();
     memory.apply(cards, &[]);
-    assert_eq!(memory.groups(), memory.from_scratch());
+    assert_eq!(memory.groups(), memory.at_once());
     let id = |id: &Uuid| u8::try_from(id.as_u128()).unwrap();
     let mut groups: Vec<Vec<u8>> = memory.groups().iter().map(|group| group.iter().map(id).collect()).collect();
     groups.sort();
@@ -239,7 +239,14 @@ fn any_card() -> impl Strategy<Value = Card> {
         prop::sample::select(numbers),
         prop::sample::select(mains),
     )
-        .prop_map(|(id, name, organisation, email, direct, main)| Card { id, name, organisation, email, direct, main })
+        .prop_map(|(id, name, organisation, email, direct, main)| Card {
+            id,
+            name,
+            organisation,
+            email,
+            direct,
+            main,
+        })
 }
 
 proptest! {
@@ -254,7 +261,7 @@ proptest! {
         for (put, removed) in &batches {
             let removed: Vec<u8> = removed.iter().copied().filter(|id| put.iter().all(|card| card.id != *id)).collect();
             memory.apply(put, &removed);
-            prop_assert_eq!(memory.groups(), memory.from_scratch());
+            prop_assert_eq!(memory.groups(), memory.at_once());
             // Every contact has a person, and a person that was merged away has no contacts.
             prop_assert!(memory.facts.keys().all(|id| memory.persons.contains_key(id)));
         }
@@ -266,7 +273,7 @@ proptest! {
         seed in prop::collection::vec(any::<u32>(), 24),
         size in 1..7_usize,
     ) {
-        let cards: Vec<Card> = cards.iter().enumerate().map(|(id, card)| Card { id: id as u8, ..card.clone() }).collect();
+        let cards: Vec<Card> = cards.iter().enumerate().map(|(id, card)| Card { id: u8::try_from(id).unwrap(), ..card.clone() }).collect();
         let mut shuffled: Vec<(u32, Card)> = seed.iter().copied().zip(cards.iter().cloned()).collect();
         shuffled.sort_by_key(|(order, _)| *order);
         let shuffled: Vec<Card> = shuffled.into_iter().map(|(_, card)| card).collect();

@@ -34,7 +34,12 @@ const CONTACT: &str = "'contact' AS kind, c.id AS record_id, c.id AS contact_id,
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn of_person(conn: &mut PgConnection, person: Uuid, window: &Window, scope: &Scope) -> Result<Vec<EntryRow>, StoreError> {
+pub fn of_person(
+    conn: &mut PgConnection,
+    person: Uuid,
+    window: &Window,
+    scope: &Scope,
+) -> Result<Vec<EntryRow>, StoreError> {
     let query = format!(
         "SELECT e.*, $1 AS person_id FROM ( \
            SELECT x.* FROM person_contact pc CROSS JOIN LATERAL ( \

@@ -93,7 +93,10 @@ fn what_cannot_be_applied_says_why() {
 #[test]
 fn no_value_takes_a_contact_back_and_means_nothing_elsewhere() {
     assert!(matches!(decoded(&message(KEY, None)), What::Removed { .. }));
-    assert!(matches!(decode(&message(KEY, None), Kind::Meeting, None), What::Broken(Broken { reason: Reason::Empty, .. })));
+    assert!(matches!(
+        decode(&message(KEY, None), Kind::Meeting, None),
+        What::Broken(Broken { reason: Reason::Empty, .. })
+    ));
 }
 
 #[test]
@@ -101,4 +104,39 @@ fn an_escaped_backslash_is_no_nul() {
     assert!(has_nul(r#"{"a":"\u0000"}"#));
     assert!(!has_nul(r#"{"a":"\\u0000"}"#));
     assert!(has_nul(r#"{"a":"\\\u0000"}"#));
+}
+
+/// A field that is added to a schema must not be lost on its way into the database.
+#[test]
+fn the_content_has_every_field_of_the_schema() {
+    const COMMON: [&str; 6] = ["record_id", "contact_id", "company", "occurred_at", "recorded_at", "acquisition"];
+    let day = serde_json::json!(20_000);
+    let acquisition = serde_json::json!({ "method": "BUSINESS_CARD", "acquired_on": day, "purpose": "p", "source": "s" });
+    let structural = serde_json::json!({ "record_id": KEY, "contact_id": KEY, "company": "persol-career",
+        "occurred_at": 0, "recorded_at": 0, "acquisition": acquisition, "meeting_id": KEY, "sequence": 0,
+        "status": "CONFIRMED", "basis": "CONSENT_CONFIRMED" });
+    for kind in Kind::ALL {
+        let schema: serde_json::Value = serde_json::from_str(contract::schema_text(kind)).unwrap();
+        let fields: std::collections::BTreeSet<&str> =
+            schema["fields"].as_array().unwrap().iter().map(|field| field["name"].as_str().unwrap()).collect();
+        let value = fields.iter().map(|name| ((*name).to_owned(), structural[*name].clone())).collect();
+        let value = serde_json::Value::Object(value);
+        let value = match kind {
+            Kind::Contact => encode(1, kind, &serde_json::from_value::<Contact>(value).unwrap()),
+            Kind::Transaction => encode(1, kind, &serde_json::from_value::<Transaction>(value).unwrap()),
+            Kind::Meeting => encode(1, kind, &serde_json::from_value::<Meeting>(value).unwrap()),
+            Kind::ContactEvent => encode(1, kind, &serde_json::from_value::<ContactEvent>(value).unwrap()),
+            Kind::Behaviour => encode(1, kind, &serde_json::from_value::<Behaviour>(value).unwrap()),
+        };
+        let writer = WriterSchema::embedded(kind).unwrap();
+        let common = match decode(&message(KEY, Some(value.unwrap())), kind, Some(&writer)) {
+            What::Contact(contact) => contact.common,
+            What::Interaction(interaction) => interaction.common,
+            other => panic!("{kind:?}: {other:?}"),
+        };
+        let content: serde_json::Value = serde_json::from_str(common.content.expose()).unwrap();
+        let kept: std::collections::BTreeSet<&str> = content.as_object().unwrap().keys().map(String::as_str).collect();
+        let wanted = fields.into_iter().filter(|field| !COMMON.contains(field)).collect();
+        assert_eq!(kept, wanted, "{kind:?}");
+    }
 }
