@@ -3,77 +3,26 @@
 //!
 //! Measured at the reader's socket: a client with a backlog goes on handing out what it had fetched before.
 
-use std::{
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use authority_api::{
     AuthorityClient, ClientError,
     types::{Credential, GrantView, IssuedCredential, Reason},
 };
-use bus::{KafkaConfig, ProduceOptions, Producer, Record};
 use serde_json::Value;
 use testkit::{
     clients::{Client, Request, Running},
-    kafka::ADMIN,
-    revocation::{End, Reader, Revoked, percentile},
+    revocation::{End, Reader, Revoked, Stream, percentile},
     stack::{Desk, Grant, Member, Name, Stack},
     wait,
 };
 
 const EACH: usize = 50;
 const TOPIC: &str = "jointuse.transaction";
-const KEY: &str = "00112233445566778899aabbccddeeff";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn because() -> Reason {
     Reason { reason: "measuring how fast a revocation is".into() }
-}
-
-/// Writes a record every few milliseconds for as long as it lives, all to one partition.
-struct Stream {
-    stop: Arc<AtomicBool>,
-    partition: i32,
-    /// Offset of the newest acknowledged record.
-    newest: Arc<AtomicI64>,
-}
-
-impl Stream {
-    async fn start(stack: &Stack) -> Self {
-        let password = stack.directory().join("admin-password");
-        testkit::dir::write_secret(&password, stack.kafka.password(ADMIN)).unwrap();
-        let kafka = kafka_config(&stack.broker_bootstrap(), ADMIN, &password);
-        let producer = Producer::new(&kafka, "revocation-test", ProduceOptions::low_latency()).unwrap();
-        let record = || Record::new(TOPIC, KEY, vec![7_u8; 400]);
-        let partition = producer.send(record()).await.unwrap().partition;
-        let stop = Arc::new(AtomicBool::new(false));
-        let newest = Arc::new(AtomicI64::new(0));
-        let (stopped, written) = (Arc::clone(&stop), Arc::clone(&newest));
-        tokio::spawn(async move {
-            let mut tick = tokio::time::interval(Duration::from_millis(3));
-            while !stopped.load(Ordering::Relaxed) {
-                tick.tick().await;
-                written.store(producer.send(record()).await.unwrap().offset, Ordering::Relaxed);
-            }
-        });
-        Self { stop, partition, newest }
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-}
-
-fn kafka_config(bootstrap: &str, login: &str, password: &Path) -> KafkaConfig {
-    let value = serde_json::json!({ "bootstrap": bootstrap, "login": login, "password_file": password });
-    serde_json::from_value(value).unwrap()
 }
 
 /// Where in the stream a reader stands, and what is measured on the way.
@@ -88,7 +37,7 @@ impl Bench<'_> {
     /// Starts a reader, revokes, and checks that nothing came afterwards and that all that came is disclosed.
     async fn revoke(&mut self, grant: &Grant, call: impl Future<Output = Result<(), ClientError>>) {
         let address = format!("127.0.0.1:{}", self.stack.hub_ports()[1]);
-        let reader = Reader::start(&address, grant, TOPIC, self.stream.partition, self.next).await.unwrap();
+        let reader = Reader::start(&address, grant, TOPIC, self.stream.partition(), self.next).await.unwrap();
         let (revoked, end) = reader.revoked_by(call).await.unwrap();
         self.disclosed(grant, &end).await;
         self.next = end.next_offset;
@@ -183,7 +132,7 @@ async fn a_revocation_stops_a_live_reader_whichever_way_it_is_decided() {
     let mut stack = Stack::builder().services(&[Name::Authority, Name::Hub]).start().await.unwrap();
     let desk = stack.desk().await.unwrap();
     let mut member = desk.member("acme").await.unwrap();
-    let stream = Stream::start(&stack).await;
+    let stream = Stream::start(&stack, TOPIC).await.unwrap();
     let mut all = Vec::new();
     {
         let mut bench = Bench { stack: &stack, stream: &stream, next: 0, figures: Vec::new() };
@@ -219,14 +168,14 @@ async fn stock_client(stack: &Stack, stream: &Stream, desk: &Desk, member: &Memb
     events.extend(running.until("the client to hear of it", PATIENCE, |event| event.kind() == "error").await.unwrap());
     let disclosed = disclosed_up_to(stack, reader).await;
     // The stream goes on; neither the client nor the disclosures do.
-    let later = stream.newest.load(Ordering::Relaxed) + 50;
-    let goes_on = async || (stream.newest.load(Ordering::Relaxed) > later).then_some(());
+    let later = stream.newest() + 50;
+    let goes_on = async || (stream.newest() > later).then_some(());
     wait::until("the stream to go on", PATIENCE, goes_on).await.unwrap();
     events.extend(running.stop(PATIENCE).await.unwrap().events);
     let last = events.iter().filter_map(|event| event.record()).map(|record| record.offset).max().unwrap();
     assert!(last <= disclosed, "got {last}, disclosed up to {disclosed}");
     assert_eq!(disclosed_up_to(stack, reader).await, disclosed);
-    assert!(stream.newest.load(Ordering::Relaxed) > last + 50);
+    assert!(stream.newest() > last + 50);
 }
 
 async fn disclosed_up_to(stack: &Stack, grant: &Grant) -> i64 {

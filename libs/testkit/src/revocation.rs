@@ -1,7 +1,14 @@
 //! How long a live reader still gets something after an operator's call: measured at the reader's socket, so that no
 //! client's own queue is mistaken for delivery.
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
+use bus::{KafkaConfig, ProduceOptions, Producer, Record};
 use tokio::{sync::watch, task::JoinHandle};
 use wire::{
     batch,
@@ -14,13 +21,74 @@ use wire::{
 
 use crate::{
     Error, Result,
+    kafka::ADMIN,
     raw::{Raw, Reply},
-    stack::Grant,
+    stack::{Grant, Stack},
     wait,
 };
 
 /// Fetch version that names topics and has no session here.
 const FETCH: i16 = 11;
+
+/// Pause between two records of a stream: steady, without a backlog.
+const EVERY: Duration = Duration::from_millis(3);
+
+/// A steady stream of records into one partition of a topic, for as long as it lives.
+#[derive(Debug)]
+pub struct Stream {
+    stop: Arc<AtomicBool>,
+    newest: Arc<AtomicI64>,
+    partition: i32,
+}
+
+impl Stream {
+    /// Begins to write directly to the broker, as its administrator.
+    ///
+    /// # Errors
+    /// When the broker does not take the first record.
+    pub async fn start(stack: &Stack, topic: &str) -> Result<Self> {
+        let failed = |answer: String| Error::Answer { what: "the stream".to_owned(), answer };
+        let password = stack.directory().join("stream-password");
+        crate::dir::write_secret(&password, stack.kafka.password(ADMIN))?;
+        let text = serde_json::json!({
+            "bootstrap": stack.broker_bootstrap(), "login": ADMIN, "password_file": password,
+        });
+        let kafka: KafkaConfig = serde_json::from_value(text).map_err(|error| failed(error.to_string()))?;
+        let producer =
+            Producer::new(&kafka, "stream", ProduceOptions::low_latency()).map_err(|e| failed(e.to_string()))?;
+        let topic: Arc<str> = topic.into();
+        let record = move || Record::new(Arc::clone(&topic), "00112233445566778899aabbccddeeff", vec![7_u8; 400]);
+        let first = producer.send(record()).await.map_err(|error| failed(error.to_string()))?;
+        let (stop, newest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(first.offset)));
+        let (stopped, written) = (Arc::clone(&stop), Arc::clone(&newest));
+        tokio::spawn(async move {
+            let mut tick = tokio::time::interval(EVERY);
+            while !stopped.load(Ordering::Relaxed) {
+                tick.tick().await;
+                if let Ok(delivery) = producer.send(record()).await {
+                    written.store(delivery.offset, Ordering::Relaxed);
+                }
+            }
+        });
+        Ok(Self { stop, newest, partition: first.partition })
+    }
+
+    /// The partition written to.
+    pub fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    /// Offset of the newest acknowledged record.
+    pub fn newest(&self) -> i64 {
+        self.newest.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
 
 /// A reader on a socket of its own that fetches one partition for as long as it is let.
 #[derive(Debug)]

@@ -73,6 +73,12 @@ impl Bed {
         }
     }
 
+    /// Where the hub stands for the one broker.
+    pub(crate) fn broker_at_hub(&self) -> String {
+        let port = self.stack.hub_ports().into_iter().nth(1).unwrap_or_default();
+        format!("127.0.0.1:{port}")
+    }
+
     /// The process between client and broker.
     pub(crate) fn between(&mut self, way: Way) -> Option<u32> {
         match way {

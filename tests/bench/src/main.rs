@@ -11,6 +11,7 @@ mod history;
 mod intake;
 mod latency;
 mod report;
+mod revocation;
 mod usage;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -54,6 +55,7 @@ enum Part {
     Memory,
     Intake,
     History,
+    Revocation,
 }
 
 /// All figures of a run.
@@ -67,6 +69,7 @@ pub(crate) struct Report {
     memory: Vec<latency::Memory>,
     intake: Option<intake::Row>,
     history: Option<history::Row>,
+    revocation: Option<revocation::Row>,
 }
 
 #[tokio::main]
@@ -97,6 +100,10 @@ async fn measure(cli: &Cli) -> Result<Report> {
     if wanted(Part::Latency) {
         report::say("latency: one record at a time, three ways");
         report.latency = latency::run(&mut bed, cli.runs).await?;
+    }
+    if wanted(Part::Revocation) {
+        report::say("revocation: from an operator's call to the last byte");
+        report.revocation = Some(revocation::run(&mut bed, (200.0 * cli.scale) as usize).await?);
     }
     if wanted(Part::Intake) {
         report::say("intake: acknowledged rows, beside ProducerPerformance");
