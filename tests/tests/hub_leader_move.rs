@@ -23,7 +23,9 @@ async fn leaders_move_and_nobody_goes_around() {
 
     let mut readers = Vec::new();
     let mut pids = BTreeSet::new();
-    for (client, new) in [(Client::Confluent, false), (Client::Java, false), (Client::KafkaJs, false), (Client::Java, true)] {
+    for (client, new) in
+        [(Client::Confluent, false), (Client::Java, false), (Client::KafkaJs, false), (Client::Java, true)]
+    {
         let group = format!("ju.alpha.move-{client:?}-{new}").to_lowercase();
         let request = Request::consume(&rig.bootstrap(), ALPHA, PASSWORD, &group, &[CONTACT]).max(2_000);
         let request = if new { request.new_protocol() } else { request };

@@ -38,13 +38,16 @@ fn fetch(topic: &str, offset: i64) -> FetchRequest {
             FetchPartition::default().with_partition(p).with_fetch_offset(offset).with_partition_max_bytes(1 << 20)
         })
         .collect();
-    FetchRequest::default().with_max_wait_ms(100).with_min_bytes(1).with_max_bytes(1 << 20).with_session_epoch(-1).with_topics(
-        vec![
+    FetchRequest::default()
+        .with_max_wait_ms(100)
+        .with_min_bytes(1)
+        .with_max_bytes(1 << 20)
+        .with_session_epoch(-1)
+        .with_topics(vec![
             FetchTopic::default()
                 .with_topic(TopicName(StrBytes::from_string(topic.to_owned())))
                 .with_partitions(partitions),
-        ],
-    )
+        ])
 }
 
 /// First error and bytes of a fetch.
@@ -149,7 +152,10 @@ async fn revocation_latency(rig: &mut Rig) {
     latencies.sort();
     assert_eq!(latencies.len(), ROUNDS * READERS);
     let (p50, p99) = (latencies[latencies.len() / 2], latencies[latencies.len() * 99 / 100]);
-    println!("revocation, publish call to closed socket, {} streaming readers: p50 {p50:?}, p99 {p99:?}", latencies.len());
+    println!(
+        "revocation, publish call to closed socket, {} streaming readers: p50 {p50:?}, p99 {p99:?}",
+        latencies.len()
+    );
     // The aim is 100 ms on a quiet machine with an optimised build; here other tests run beside.
     assert!(p99 < Duration::from_secs(2), "p99 {p99:?}");
     let counted = rig.metric("hub_revocation_seconds_count", &[]).await;
@@ -200,7 +206,10 @@ async fn restart_does_not_forget(rig: &mut Rig) {
     .unwrap();
     rig.hub.start_again().unwrap();
     let url = format!("http://127.0.0.1:{}/metrics", rig.admin_port);
-    rig.hub.until("to serve metrics", Duration::from_secs(30), async |_| reqwest::get(&url).await.ok().map(|_| ())).await.unwrap();
+    rig.hub
+        .until("to serve metrics", Duration::from_secs(30), async |_| reqwest::get(&url).await.ok().map(|_| ()))
+        .await
+        .unwrap();
     alarms(rig, "older", 1.0).await;
     assert_eq!(Raw::connect(&rig.bootstrap()).await.reply().await, Reply::Closed);
     rig.publish(|_| ()).await;

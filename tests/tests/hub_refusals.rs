@@ -230,10 +230,13 @@ async fn topics_by_name(rig: &Rig) {
         ask.iter().map(|name| MetadataRequestTopic::default().with_name(Some(topic(name)))).collect(),
     ));
     let answer = counted!(rig, "topic", 4, raw.call(&request, 9)).unwrap();
-    let mut errors: Vec<_> = answer.topics.iter().map(|t| (t.name.as_ref().unwrap().to_string(), t.error_code)).collect();
+    let mut errors: Vec<_> =
+        answer.topics.iter().map(|t| (t.name.as_ref().unwrap().to_string(), t.error_code)).collect();
     errors.sort();
-    let mut expected: Vec<_> =
-        ask.iter().map(|name| ((*name).to_owned(), if *name == CONTACT { 0 } else { TOPIC_AUTHORIZATION_FAILED })).collect();
+    let mut expected: Vec<_> = ask
+        .iter()
+        .map(|name| ((*name).to_owned(), if *name == CONTACT { 0 } else { TOPIC_AUTHORIZATION_FAILED }))
+        .collect();
     expected.sort();
     assert_eq!(errors, expected);
     // ListOffsets, mixed.
@@ -242,7 +245,8 @@ async fn topics_by_name(rig: &Rig) {
             .with_name(topic(name))
             .with_partitions(vec![ListOffsetsPartition::default().with_partition_index(0).with_timestamp(-1)])
     };
-    let request = ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![list(CONTACT), list(MEETING)]);
+    let request =
+        ListOffsetsRequest::default().with_replica_id((-1).into()).with_topics(vec![list(CONTACT), list(MEETING)]);
     let answer = counted!(rig, "topic", 1, raw.call(&request, 6)).unwrap();
     let errors: Vec<_> = answer.topics.iter().map(|t| (t.name.to_string(), t.partitions[0].error_code)).collect();
     assert_eq!(errors, [(CONTACT.to_owned(), 0), (MEETING.to_owned(), TOPIC_AUTHORIZATION_FAILED)]);
@@ -253,7 +257,9 @@ async fn topics_by_id(rig: &Rig) {
     let mut raw = Raw::login(&rig.bootstrap(), BETA, PASSWORD).await;
     let ids = [rig.topic_id(CONTACT), rig.topic_id(MEETING), [0xee; 16]];
     let request = MetadataRequest::default().with_topics(Some(
-        ids.iter().map(|id| MetadataRequestTopic::default().with_topic_id(Uuid::from_bytes(*id)).with_name(None)).collect(),
+        ids.iter()
+            .map(|id| MetadataRequestTopic::default().with_topic_id(Uuid::from_bytes(*id)).with_name(None))
+            .collect(),
     ));
     let answer = counted!(rig, "topic_id", 1, raw.call(&request, 12)).unwrap();
     let error = |id: [u8; 16]| answer.topics.iter().find(|t| t.topic_id.as_bytes() == &id).unwrap().error_code;
@@ -265,14 +271,17 @@ async fn topics_by_id(rig: &Rig) {
 }
 
 fn fetch_by_name(names: &[&str]) -> FetchRequest {
-    FetchRequest::default().with_max_wait_ms(200).with_min_bytes(1).with_max_bytes(1 << 20).with_session_epoch(-1).with_topics(
-        names
-            .iter()
-            .map(|name| {
-                FetchTopic::default().with_topic(topic(name)).with_partitions(partitions())
-            })
-            .collect(),
-    )
+    FetchRequest::default()
+        .with_max_wait_ms(200)
+        .with_min_bytes(1)
+        .with_max_bytes(1 << 20)
+        .with_session_epoch(-1)
+        .with_topics(
+            names
+                .iter()
+                .map(|name| FetchTopic::default().with_topic(topic(name)).with_partitions(partitions()))
+                .collect(),
+        )
 }
 
 fn fetch_by_id(ids: &[[u8; 16]]) -> FetchRequest {
@@ -332,7 +341,8 @@ async fn fetches(rig: &Rig) {
     let answer = raw.call(&fetch_by_name(&[CONTACT]).with_session_epoch(0), 11).await.unwrap();
     assert_eq!((answer.error_code, answer.session_id), (0, 0));
     assert_eq!(answer.responses[0].partitions.len(), 4, "a full answer holds every partition");
-    let answer = counted!(rig, "fetch_kind", 1, raw.call(&fetch_by_name(&[]).with_session_id(7).with_session_epoch(1), 11));
+    let answer =
+        counted!(rig, "fetch_kind", 1, raw.call(&fetch_by_name(&[]).with_session_id(7).with_session_epoch(1), 11));
     assert_eq!(answer.unwrap().error_code, FETCH_SESSION_ID_NOT_FOUND);
     // As a replica.
     let request = fetch_by_name(&[CONTACT]).with_replica_id(1.into());
@@ -367,7 +377,8 @@ async fn groups(rig: &Rig) {
     assert!(errors[0].1 == 0 || errors[0].1 == 15, "{errors:?}");
     // Coordinators of transactions and share groups.
     for kind in [1, 2] {
-        let request = FindCoordinatorRequest::default().with_key_type(kind).with_coordinator_keys(vec![text("ju.alpha.x")]);
+        let request =
+            FindCoordinatorRequest::default().with_key_type(kind).with_coordinator_keys(vec![text("ju.alpha.x")]);
         let answer = counted!(rig, "coordinator_kind", 1, raw.call(&request, 6)).unwrap();
         assert_ne!(answer.coordinators[0].error_code, 0);
     }
@@ -396,7 +407,8 @@ async fn groups(rig: &Rig) {
             .with_topics(topics.to_vec())
     };
     let errors = |answer: wire::messages::OffsetCommitResponse| {
-        let mut errors: Vec<_> = answer.topics.iter().map(|t| (t.name.to_string(), t.partitions[0].error_code)).collect();
+        let mut errors: Vec<_> =
+            answer.topics.iter().map(|t| (t.name.to_string(), t.partitions[0].error_code)).collect();
         errors.sort();
         errors
     };
@@ -413,7 +425,9 @@ async fn groups(rig: &Rig) {
             .map(|name| {
                 OffsetFetchRequestGroup::default().with_group_id(group(name)).with_topics(Some(
                     [CONTACT, MEETING]
-                        .map(|name| OffsetFetchRequestTopics::default().with_name(topic(name)).with_partition_indexes(vec![0]))
+                        .map(|name| {
+                            OffsetFetchRequestTopics::default().with_name(topic(name)).with_partition_indexes(vec![0])
+                        })
                         .to_vec(),
                 ))
             })
@@ -494,7 +508,9 @@ fn nothing_reached_the_broker(rig: &Rig) {
     let (alpha, beta) = (by(ALPHA), by(BETA));
     assert!(alpha.len() + beta.len() > 20, "the request log is not there: the check would prove nothing");
     for line in alpha.iter().chain(&beta) {
-        for refused in [MEETING, "elsewhere", "other.main", "ju.beta.main", "CREATE_TOPICS", "\"PRODUCE\"", "DESCRIBE_CONFIGS"] {
+        for refused in
+            [MEETING, "elsewhere", "other.main", "ju.beta.main", "CREATE_TOPICS", "\"PRODUCE\"", "DESCRIBE_CONFIGS"]
+        {
             assert!(!line.contains(refused), "{refused} reached the broker: {line}");
         }
     }
@@ -530,11 +546,7 @@ async fn revocations(rig: &mut Rig) {
     let address = format!("127.0.0.1:{}", rig.broker_base + rig.kafka.node_ids()[0]);
     type Change = fn(&mut policy::Snapshot);
     let changes: [(&str, Change, Change); 3] = [
-        (
-            "credential",
-            |s| credential(s, BETA).live = false,
-            |s| credential(s, BETA).live = true,
-        ),
+        ("credential", |s| credential(s, BETA).live = false, |s| credential(s, BETA).live = true),
         (
             "company",
             |s| company(s, "beta").membership = Membership::Suspended,

@@ -123,8 +123,19 @@ impl Rig {
         let hub = Process::start("hub", launch, dir.path().join("hub.log")).unwrap();
         let producer = Producer::new(&admin_config, "tests", ProduceOptions::default()).unwrap();
         let snapshot = first_snapshot(topics);
-        let mut rig =
-            Self { hub, producer, admin, kafka, postgres, bootstrap_port, broker_base, admin_port, signer, snapshot, dir };
+        let mut rig = Self {
+            hub,
+            producer,
+            admin,
+            kafka,
+            postgres,
+            bootstrap_port,
+            broker_base,
+            admin_port,
+            signer,
+            snapshot,
+            dir,
+        };
         rig.publish(|_| ()).await;
         rig.ready().await;
         rig
@@ -337,11 +348,7 @@ pub fn company<'a>(snapshot: &'a mut Snapshot, id: &str) -> &'a mut CompanyState
 
 /// Changes one subscription.
 pub fn subscription<'a>(snapshot: &'a mut Snapshot, id: &str) -> &'a mut Grant {
-    snapshot
-        .grants
-        .iter_mut()
-        .find(|grant| matches!(&grant.id, GrantId::Subscription(s) if s.as_str() == id))
-        .unwrap()
+    snapshot.grants.iter_mut().find(|grant| matches!(&grant.id, GrantId::Subscription(s) if s.as_str() == id)).unwrap()
 }
 
 /// Changes one credential.
