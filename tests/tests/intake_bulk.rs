@@ -26,7 +26,9 @@ const MEMORY: u64 = 48 << 20;
 
 /// `count` cards of a made-up export, 300 bytes each, as a stream.
 fn cards(prefix: &'static str, from: usize, count: usize) -> impl Iterator<Item = Bytes> + Send + 'static {
-    let header = std::iter::once(Bytes::from_static("名刺ID,人物ID,会社名,部署名,役職,姓,名,e-mail,TEL,郵便番号,住所,名刺交換日,所有者\r\n".as_bytes()));
+    let header = std::iter::once(Bytes::from_static(
+        "名刺ID,人物ID,会社名,部署名,役職,姓,名,e-mail,TEL,郵便番号,住所,名刺交換日,所有者\r\n".as_bytes(),
+    ));
     let pieces = (from..from + count).step_by(500).map(move |begin| {
         let mut text = String::new();
         for n in begin..(begin + 500).min(from + count) {
@@ -45,7 +47,10 @@ fn cards(prefix: &'static str, from: usize, count: usize) -> impl Iterator<Item 
 
 fn form(pieces: impl Iterator<Item = Bytes> + Send + 'static) -> Form {
     let body = Body::wrap_stream(futures::stream::iter(pieces.map(Ok::<_, std::io::Error>)));
-    Form::new().text("format", "sansan-csv").text("acquisition", acquisition().to_string()).part("file", Part::stream(body))
+    Form::new()
+        .text("format", "sansan-csv")
+        .text("acquisition", acquisition().to_string())
+        .part("file", Part::stream(body))
 }
 
 fn memory(pid: u32, what: &str) -> u64 {
@@ -75,7 +80,10 @@ async fn a_hundred_thousand_rows(rig: &mut Rig, career: &Publisher) {
     assert_eq!(told.totals(), (ROWS as u64, 0, 0));
     assert_eq!(told.summary["complete"], true);
     let peak = memory(pid, "VmHWM");
-    println!("{ROWS} rows of {size} bytes in {took:?}: {:.0} rows/s; memory {rest} at rest, {peak} at most", ROWS as f64 / took.as_secs_f64());
+    println!(
+        "{ROWS} rows of {size} bytes in {took:?}: {:.0} rows/s; memory {rest} at rest, {peak} at most",
+        ROWS as f64 / took.as_secs_f64()
+    );
     assert!(peak < rest + MEMORY, "{peak} bytes, {rest} at rest");
     assert!(size as u64 > MEMORY / 2, "the file is no test of memory");
     // Lines are told although cells have line breaks.
@@ -94,7 +102,8 @@ async fn killed_in_the_middle(rig: &mut Rig, career: &Publisher) {
     let mut whole = None;
     for attempt in 1..=12 {
         let url = format!("{}/v1/files", career.base);
-        let sending = career.http.post(url).bearer_auth(&career.token).multipart(form(cards("killed", 0, COUNT))).send().await;
+        let sending =
+            career.http.post(url).bearer_auth(&career.token).multipart(form(cards("killed", 0, COUNT))).send().await;
         let mut lines = match sending {
             Ok(answer) => answer.bytes_stream(),
             Err(error) => panic!("attempt {attempt}: {error}"),
@@ -110,7 +119,10 @@ async fn killed_in_the_middle(rig: &mut Rig, career: &Publisher) {
             }
         }
         let complete = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        let rows: Vec<Value> = text[..complete].split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        let rows: Vec<Value> = text[..complete]
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect();
         for row in &rows {
             match row["outcome"].as_str() {
                 Some("accepted" | "unchanged") => drop(acknowledged.insert(row["id"].as_str().unwrap().to_owned())),

@@ -14,16 +14,25 @@ const HEADER: &str = "会社名,部署名,役職,姓,名,e-mail,郵便番号,住
 const CANARY: &str = "かなりあ";
 
 fn eight(rows: &[&str]) -> String {
-    format!("このファイルは2026年07月01日 09:00に作成されました。\r\n合計 {} 件\r\n* 注\r\n\r\n{HEADER}\r\n{}\r\n", rows.len(), rows.join("\r\n"))
+    format!(
+        "このファイルは2026年07月01日 09:00に作成されました。\r\n合計 {} 件\r\n* 注\r\n\r\n{HEADER}\r\n{}\r\n",
+        rows.len(),
+        rows.join("\r\n")
+    )
 }
 
 /// CP932 of text that is there in UTF-8, through the clients' Python.
 async fn encoded(encoding: &str, text: &str) -> Vec<u8> {
     use testkit::process::{Launch, run};
-    let program = format!("import sys\nsys.stdout.write(sys.stdin.buffer.read().decode('utf-8').encode('{encoding}').hex())");
+    let program =
+        format!("import sys\nsys.stdout.write(sys.stdin.buffer.read().decode('utf-8').encode('{encoding}').hex())");
     let python = Launch::new(testkit::paths::python().unwrap()).args(["-c".to_owned(), program]);
     let hex = run(&python, text).await.unwrap();
-    hex.trim().as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    hex.trim()
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }
 
 fn line(organisation: &str, family: &str, given: &str, email: &str, telephone: &str, day: &str) -> String {
@@ -61,14 +70,17 @@ async fn json_good_and_bad(rig: &Rig, career: &Publisher) {
     let (status, answer) = career.json("contact", "", &body).await;
     assert_eq!(status, 200, "{answer}");
     let rows: Vec<String> = answer["rows"].as_array().unwrap().iter().map(said).collect();
-    assert_eq!(rows, [
-        "0 accepted",
-        "1 refused acquisition:acquisition-missing",
-        "2 refused religion:sensitive email:email telephone:telephone",
-        "3 refused acquisition.purpose:purpose-not-covered",
-        "4 accepted",
-        "5 refused record:type",
-    ]);
+    assert_eq!(
+        rows,
+        [
+            "0 accepted",
+            "1 refused acquisition:acquisition-missing",
+            "2 refused religion:sensitive email:email telephone:telephone",
+            "3 refused acquisition.purpose:purpose-not-covered",
+            "4 accepted",
+            "5 refused record:type",
+        ]
+    );
     assert_eq!(answer["summary"]["accepted"], 2);
     let first = &answer["rows"][0];
     assert_eq!(first["topic"], "jointuse.contact");
@@ -87,8 +99,14 @@ async fn json_good_and_bad(rig: &Rig, career: &Publisher) {
     // One object.
     let (status, answer) = career.json("contact", "", &json!({"reference": "j-9"})).await;
     assert_eq!((status, answer["rows"][0]["outcome"].as_str()), (422, Some("refused")));
-    let (status, answer) = career.json("transaction", "", &json!({"reference": "t-1", "contact": "j-1", "occurred_at": "2026-01-05T10:00:00+09:00",
-        "acquisition": acquisition(), "service": "人材紹介", "amount_jpy": 1000})).await;
+    let (status, answer) = career
+        .json(
+            "transaction",
+            "",
+            &json!({"reference": "t-1", "contact": "j-1", "occurred_at": "2026-01-05T10:00:00+09:00",
+        "acquisition": acquisition(), "service": "人材紹介", "amount_jpy": 1000}),
+        )
+        .await;
     assert_eq!((status, answer["rows"][0]["outcome"].as_str()), (200, Some("accepted")), "{answer}");
     let transactions = rig.lying(Kind::Transaction).await;
     assert_eq!(transactions[0].key, first["id"].as_str().unwrap(), "the transaction hangs on its contact");
@@ -109,7 +127,8 @@ async fn only_publications_publish(rig: &Rig, career: &Publisher) {
     let problem: Value = broken.send().await.unwrap().json().await.unwrap();
     assert_eq!((problem["status"].as_u64(), problem["line"].as_u64()), (Some(400), Some(1)), "{problem}");
     assert!(!problem.to_string().contains(CANARY));
-    let presets: Value = career.http.get(format!("{}/v1/presets", career.base)).send().await.unwrap().json().await.unwrap();
+    let presets: Value =
+        career.http.get(format!("{}/v1/presets", career.base)).send().await.unwrap().json().await.unwrap();
     assert_eq!(presets[0]["columns"]["会社名"], "organisation");
 }
 
@@ -136,7 +155,10 @@ async fn eight_is_the_same_however_it_comes(rig: &Rig, career: &Publisher) {
     // As UTF-8, in another order, and in the older form: nothing new.
     let ids: std::collections::BTreeSet<_> = told.ids().into_iter().collect();
     let reordered = format!("\u{feff}{}", eight(&[&question, &hanako, &taro]));
-    let older = eight(&[&taro, &hanako]).replace(",姓,名,", ",氏名,").replace("見本,太郎", "見本 太郎").replace("手本,花子", "手本　花子");
+    let older = eight(&[&taro, &hanako])
+        .replace(",姓,名,", ",氏名,")
+        .replace("見本,太郎", "見本 太郎")
+        .replace("手本,花子", "手本　花子");
     let older = career.import("eight-csv", older.as_bytes()).await;
     assert!(older.ids().iter().all(|id| ids.contains(id)), "the older form names the same people");
     assert_eq!(career.import("eight-csv", &sjis).await.totals(), (0, 3, 2));
@@ -187,17 +209,25 @@ async fn broken_files(career: &Publisher) {
     let mut bytes = eight(&[&taro, &formula, &last]).into_bytes();
     // A damaged byte in the first row's name, and the end cut off within the quoted cell.
     let told = career.import("eight-csv", &bytes).await;
-    assert_eq!(told.said(), [
-        "6 accepted ~organisation:formula-like",
-        "7 refused email:email telephone:telephone",
-        "8 refused row:truncated",
-    ]);
+    assert_eq!(
+        told.said(),
+        [
+            "6 accepted ~organisation:formula-like",
+            "7 refused email:email telephone:telephone",
+            "8 refused row:truncated",
+        ]
+    );
     let at = String::from_utf8(bytes.clone()).unwrap().find("破損,二").unwrap();
     bytes[at] = 0xFF;
     bytes.truncate(bytes.len() - 30);
     let told = career.import("eight-csv", &bytes).await;
-    assert_eq!(told.said(), ["6 unchanged ~organisation:formula-like", "7 refused name.family:encoding", "8 refused row:truncated"]);
-    let cards = format!("BEGIN:VCARD\r\nVERSION:3.0\r\nFN:{CANARY}\r\nEMAIL:four@broken.example\r\nEND:VCARD\r\nBEGIN:VCARD\r\nVERSION:3.0\r\nFN:切");
+    assert_eq!(
+        told.said(),
+        ["6 unchanged ~organisation:formula-like", "7 refused name.family:encoding", "8 refused row:truncated"]
+    );
+    let cards = format!(
+        "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:{CANARY}\r\nEMAIL:four@broken.example\r\nEND:VCARD\r\nBEGIN:VCARD\r\nVERSION:3.0\r\nFN:切"
+    );
     assert_eq!(career.import("vcard", cards.as_bytes()).await.said(), ["1 accepted", "6 refused card:truncated"]);
 }
 
@@ -211,10 +241,19 @@ async fn whole_files_are_refused(rig: &Rig, career: &Publisher) {
         (problem["rule"].as_str().unwrap().to_owned(), problem)
     };
     let usual = acquisition();
-    for (column, rule) in [("宗教", "sensitive"), ("健康状態", "sensitive"), ("履歴書", "individual-client"), ("desired salary", "individual-client")] {
-        let with = text.replace("'?'を含んだデータ", &format!("'?'を含んだデータ,{column}")).replace(",,,\r\n", ",,,,\r\n");
+    for (column, rule) in [
+        ("宗教", "sensitive"),
+        ("健康状態", "sensitive"),
+        ("履歴書", "individual-client"),
+        ("desired salary", "individual-client"),
+    ] {
+        let with =
+            text.replace("'?'を含んだデータ", &format!("'?'を含んだデータ,{column}")).replace(",,,\r\n", ",,,,\r\n");
         let (found, problem) = refused("eight-csv", Some(&usual), with.into_bytes()).await;
-        assert_eq!((found.as_str(), problem["name"].as_str(), problem["column"].as_u64()), (rule, Some(column), Some(19)));
+        assert_eq!(
+            (found.as_str(), problem["name"].as_str(), problem["column"].as_u64()),
+            (rule, Some(column), Some(19))
+        );
     }
     let utf16: Vec<u8> = [0xFF, 0xFE].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
     assert_eq!(refused("eight-csv", Some(&usual), utf16).await.0, "encoding");
@@ -223,7 +262,8 @@ async fn whole_files_are_refused(rig: &Rig, career: &Publisher) {
     assert_eq!(refused("eight-csv", Some(&usual), b"a,b\r\n1,2\r\n".to_vec()).await.0, "columns");
     let (rule, problem) = refused("eight-csv", None, text.clone().into_bytes()).await;
     assert_eq!((rule.as_str(), &problem["fields"]), ("acquisition-missing", &json!(["acquisition.purpose"])));
-    let (rule, _) = refused("vcard", Some(&json!({"purpose": "group-services-guidance"})), b"BEGIN:VCARD\r\n".to_vec()).await;
+    let (rule, _) =
+        refused("vcard", Some(&json!({"purpose": "group-services-guidance"})), b"BEGIN:VCARD\r\n".to_vec()).await;
     assert_eq!(rule, "acquisition-missing");
     assert_eq!(refused("icalendar", Some(&usual), b"hello".to_vec()).await.0, "not-a-card");
     // A large file that is refused at its head is read to its end: the client gets its answer.
@@ -234,7 +274,10 @@ async fn whole_files_are_refused(rig: &Rig, career: &Publisher) {
 }
 
 async fn a_dry_run_changes_nothing(rig: &Rig, career: &Publisher) {
-    let rows = [line("見本", "試行", "一", "one@dry.example", "", "2024/02/29"), line("見本", "試行", "二", "two at dry", "", "2024/02/29")];
+    let rows = [
+        line("見本", "試行", "一", "one@dry.example", "", "2024/02/29"),
+        line("見本", "試行", "二", "two at dry", "", "2024/02/29"),
+    ];
     let text = eight(&[&rows[0], &rows[1]]);
     let before = rig.count(Kind::Contact).await;
     for _ in 0..2 {
@@ -280,9 +323,13 @@ async fn a_file_that_nobody_reads_the_answer_of(rig: &Rig, career: &Publisher) {
     let address = rig.stack.intake_url().replace("http://", "");
     let mut body = Vec::new();
     for (name, value) in [("format", "generic-csv".to_owned()), ("acquisition", acquisition().to_string())] {
-        body.extend_from_slice(format!("--xx\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").as_bytes());
+        body.extend_from_slice(
+            format!("--xx\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").as_bytes(),
+        );
     }
-    body.extend_from_slice(b"--xx\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nreference,email\n");
+    body.extend_from_slice(
+        b"--xx\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nreference,email\n",
+    );
     // Refused rows have the longest answers: some 15 MB.
     for number in 0..60_000 {
         body.extend_from_slice(format!("r{number},not an address\n").as_bytes());
@@ -313,6 +360,7 @@ async fn nothing_planted_comes_out(rig: &mut Rig) {
     for text in [CANARY, "mihon.example", "broken.example", "見本", "太郎"] {
         assert!(!metrics.contains(text) && !log.contains(text), "{text}");
     }
-    let openapi: Value = reqwest::get(format!("{}/openapi.json", rig.stack.intake_url())).await.unwrap().json().await.unwrap();
+    let openapi: Value =
+        reqwest::get(format!("{}/openapi.json", rig.stack.intake_url())).await.unwrap().json().await.unwrap();
     assert!(openapi["paths"]["/v1/files"]["post"].is_object());
 }

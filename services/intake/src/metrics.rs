@@ -45,7 +45,9 @@ impl Metric for Intake {
             Self::Batch => "Time of a batch of rows in a stage: look_up, produce, record",
             Self::PolicyAlarms => "What arrived on the policy topic and was not believed, by reason",
             Self::PolicyNumber => "Number of the policy in force",
-            Self::Unrecorded => "Acknowledged rows whose state could not be written: a re-send publishes them once more",
+            Self::Unrecorded => {
+                "Acknowledged rows whose state could not be written: a re-send publishes them once more"
+            }
         }
     }
 }

@@ -111,22 +111,79 @@ mod tests {
 
     #[test]
     fn sensitive_names_are_found_however_they_are_written() {
-        for name in ["宗教", "信 条", "人種", "病歴（任意）", "健康状態", "障がい者手帳", "犯罪歴", "労働組合", "本籍地", "マイナンバー",
-            "Religion", "medical_history", "medicalHistory", "Criminal Record", "health", "DISABILITY", "blood-type", "Trade Union"]
-        {
+        for name in [
+            "宗教",
+            "信 条",
+            "人種",
+            "病歴（任意）",
+            "健康状態",
+            "障がい者手帳",
+            "犯罪歴",
+            "労働組合",
+            "本籍地",
+            "マイナンバー",
+            "Religion",
+            "medical_history",
+            "medicalHistory",
+            "Criminal Record",
+            "health",
+            "DISABILITY",
+            "blood-type",
+            "Trade Union",
+        ] {
             assert_eq!(rule(name), Some(Rule::Sensitive), "{name}");
         }
-        for name in ["履歴書", "職務経歴書", "希望職種", "希望年収", "転職理由", "resume_url", "Résumé", "CV", "desiredSalary", "家族構成", "応募日"] {
+        for name in [
+            "履歴書",
+            "職務経歴書",
+            "希望職種",
+            "希望年収",
+            "転職理由",
+            "resume_url",
+            "Résumé",
+            "CV",
+            "desiredSalary",
+            "家族構成",
+            "応募日",
+        ] {
             assert_eq!(rule(name), Some(Rule::IndividualClient), "{name}");
         }
     }
 
     #[test]
     fn ordinary_names_are_not() {
-        for name in ["会社名", "部署名", "役職", "氏名", "姓", "名", "e-mail", "郵便番号", "住所", "TEL会社", "Fax", "携帯電話", "URL", "名刺交換日",
-            "Eightでつながっている人", "再データ化中の名刺", "'?'を含んだデータ", "trace", "wealth", "unionised_address", "receive", "所有者",
-            "登録日時", "2024展示会", "embrace", "acquired_on", "purpose", "contact_email", "stage", "summary"]
-        {
+        for name in [
+            "会社名",
+            "部署名",
+            "役職",
+            "氏名",
+            "姓",
+            "名",
+            "e-mail",
+            "郵便番号",
+            "住所",
+            "TEL会社",
+            "Fax",
+            "携帯電話",
+            "URL",
+            "名刺交換日",
+            "Eightでつながっている人",
+            "再データ化中の名刺",
+            "'?'を含んだデータ",
+            "trace",
+            "wealth",
+            "unionised_address",
+            "receive",
+            "所有者",
+            "登録日時",
+            "2024展示会",
+            "embrace",
+            "acquired_on",
+            "purpose",
+            "contact_email",
+            "stage",
+            "summary",
+        ] {
             assert_eq!(rule(name), None, "{name}");
         }
     }

@@ -21,7 +21,8 @@ pub async fn by_email(store: &Store, topic: i16, keys: Vec<Id>) -> Result<HashMa
     let rows = store
         .read("contacts_by_email", move |conn| {
             let wanted = dsl::email_key.eq_any(&keys);
-            let query = dsl::published.filter(wanted).filter(dsl::topic.eq(topic)).select((dsl::email_key, dsl::record_id));
+            let query =
+                dsl::published.filter(wanted).filter(dsl::topic.eq(topic)).select((dsl::email_key, dsl::record_id));
             Ok::<_, StoreError>(query.load::<(Option<Uuid>, Uuid)>(conn)?)
         })
         .await?;

@@ -6,7 +6,8 @@ use std::{
 };
 
 use diesel::{
-    ExecuteCopyFromDsl as _, ExpressionMethods as _, Insertable, PgConnection, QueryDsl as _, RunQueryDsl as _, copy_from, sql_query,
+    ExecuteCopyFromDsl as _, ExpressionMethods as _, Insertable, PgConnection, QueryDsl as _, RunQueryDsl as _,
+    copy_from, sql_query,
     sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Uuid as SqlUuid},
 };
 use store::{Store, StoreError};
@@ -117,7 +118,11 @@ fn known(conn: &mut PgConnection, topic: i16, ids: &[Uuid]) -> Result<HashMap<Id
 fn lost(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashSet<(Id, Id)>, StoreError> {
     use superseded::dsl;
     let query = dsl::superseded.filter(dsl::record_id.eq_any(ids)).select((dsl::record_id, dsl::fingerprint));
-    Ok(query.load::<(Uuid, Uuid)>(conn)?.into_iter().map(|(id, digest)| (id.into_bytes(), digest.into_bytes())).collect())
+    Ok(query
+        .load::<(Uuid, Uuid)>(conn)?
+        .into_iter()
+        .map(|(id, digest)| (id.into_bytes(), digest.into_bytes()))
+        .collect())
 }
 
 /// Writes what a batch changed, after the broker acknowledged it.

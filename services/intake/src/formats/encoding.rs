@@ -124,7 +124,11 @@ mod tests {
         let mut damaged = sjis(text);
         damaged[14] = 0xFF;
         assert_eq!(Encoding::detect(&damaged), Ok((Encoding::Cp932, 0)));
-        assert_eq!(Encoding::detect(&text.as_bytes()[..text.len() - 15]), Ok((Encoding::Utf8, 0)), "cut within a character");
+        assert_eq!(
+            Encoding::detect(&text.as_bytes()[..text.len() - 15]),
+            Ok((Encoding::Utf8, 0)),
+            "cut within a character"
+        );
     }
 
     #[test]

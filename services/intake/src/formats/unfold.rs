@@ -61,7 +61,9 @@ impl Head {
             match value {
                 "QUOTED-PRINTABLE" => parsed.quoted_printable = true,
                 "BASE64" | "B" => parsed.binary = true,
-                "SHIFT_JIS" | "SHIFT-JIS" | "SJIS" | "X-SJIS" | "WINDOWS-31J" | "CP932" | "MS932" => parsed.cp932 = Some(true),
+                "SHIFT_JIS" | "SHIFT-JIS" | "SJIS" | "X-SJIS" | "WINDOWS-31J" | "CP932" | "MS932" => {
+                    parsed.cp932 = Some(true)
+                }
                 "UTF-8" | "UTF8" => parsed.cp932 = Some(false),
                 _ => {}
             }

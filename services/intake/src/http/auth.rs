@@ -77,9 +77,10 @@ impl Publisher {
         if permit.company() != &self.claims.company {
             return Err(Problem::forbidden("the publication belongs to another company than the token says"));
         }
-        let schema_id = self.app.schemas.get(kind).ok_or_else(|| {
-            Problem::unavailable("the registry has not told the id of this kind's schema yet", RETRY)
-        })?;
+        let schema_id =
+            self.app.schemas.get(kind).ok_or_else(|| {
+                Problem::unavailable("the registry has not told the id of this kind's schema yet", RETRY)
+            })?;
         let judge = Judge::new(&permit, self.app.key.clone(), kind, schema_id, self.at);
         Ok(Permitted { permit, judge, schema_id })
     }

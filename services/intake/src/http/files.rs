@@ -86,7 +86,9 @@ pub(super) async fn post(
         Some("icalendar") => calendar(app, publisher, options, parts, given).await,
         Some(name) => match Preset::named(name) {
             Some(preset) => csv(app, publisher, options, parts, given, preset).await,
-            None => Err(Problem::bad_request("`format` is none of eight-csv, sansan-csv, generic-csv, vcard and icalendar")),
+            None => {
+                Err(Problem::bad_request("`format` is none of eight-csv, sansan-csv, generic-csv, vcard and icalendar"))
+            }
         },
         None => Err(Problem::bad_request("the part `format` is missing; all parts come before `file`")),
     }
@@ -102,8 +104,11 @@ async fn given(parts: &mut Parts) -> Result<Given, Problem> {
             "acquisition" => given.acquisition = json(&bytes)?,
             "own_domains" => {
                 let domains = text()?.to_lowercase();
-                given.own_domains =
-                    domains.split(',').map(|name| name.trim().trim_start_matches('@').to_owned()).filter(|name| !name.is_empty()).collect();
+                given.own_domains = domains
+                    .split(',')
+                    .map(|name| name.trim().trim_start_matches('@').to_owned())
+                    .filter(|name| !name.is_empty())
+                    .collect();
             }
             _ => {
                 let known = "format, acquisition, mapping, own_domains and file";
@@ -180,7 +185,8 @@ async fn csv(
             }
         }
     });
-    let (layout, encoding) = header.await.map_err(|error| Problem::internal(&error))?.map_err(|error| file_problem(&error))?;
+    let (layout, encoding) =
+        header.await.map_err(|error| Problem::internal(&error))?.map_err(|error| file_problem(&error))?;
     check_acquisition(&defaults, Some(&layout))?;
     let _ = go.send(defaults);
     let import = Import::new(app, permitted.permit, Kind::Contact, permitted.schema_id, options.dry_run);
@@ -192,16 +198,24 @@ fn file_problem(error: &HeaderError) -> Problem {
     match error {
         HeaderError::Wide => refused(Rule::Encoding, error.to_string()),
         HeaderError::Encoding { line } => refused(Rule::Encoding, error.to_string()).with("line", line),
-        HeaderError::Refused { position, name, refused: why } => refused(why.rule, format!("{error}: {}", why.rule.message()))
-            .with("column", position)
-            .with("name", name)
-            .with("entry", why.entry)
-            .with("source", why.source),
+        HeaderError::Refused { position, name, refused: why } => {
+            refused(why.rule, format!("{error}: {}", why.rule.message()))
+                .with("column", position)
+                .with("name", name)
+                .with("entry", why.entry)
+                .with("source", why.source)
+        }
         HeaderError::NotFound { .. } | HeaderError::Empty => refused(Rule::Columns, error.to_string()),
     }
 }
 
-async fn vcards(app: Arc<App>, publisher: Publisher, options: Options, mut parts: Parts, given: Given) -> Result<Response, Problem> {
+async fn vcards(
+    app: Arc<App>,
+    publisher: Publisher,
+    options: Options,
+    mut parts: Parts,
+    given: Given,
+) -> Result<Response, Problem> {
     let permitted = publisher.may(Kind::Contact)?;
     let defaults = given.acquisition;
     check_acquisition(&defaults, None)?;
@@ -215,7 +229,13 @@ async fn vcards(app: Arc<App>, publisher: Publisher, options: Options, mut parts
     Ok(reply::stream(import, batches, reading, About::default(), publisher.turn))
 }
 
-async fn calendar(app: Arc<App>, publisher: Publisher, options: Options, mut parts: Parts, given: Given) -> Result<Response, Problem> {
+async fn calendar(
+    app: Arc<App>,
+    publisher: Publisher,
+    options: Options,
+    mut parts: Parts,
+    given: Given,
+) -> Result<Response, Problem> {
     let permitted = publisher.may(Kind::Meeting)?;
     let mut defaults = given.acquisition;
     defaults.method = defaults.method.or_else(|| Some("BUSINESS_MEETING".to_owned()));

@@ -65,7 +65,12 @@ async fn run(
 }
 
 /// Answers in one document when everything is done.
-pub(super) async fn document(import: Import, read: Read, single: bool, turn: OwnedSemaphorePermit) -> Result<Response, Problem> {
+pub(super) async fn document(
+    import: Import,
+    read: Read,
+    single: bool,
+    turn: OwnedSemaphorePermit,
+) -> Result<Response, Problem> {
     let import = Arc::new(import);
     let topic = import.topic().clone();
     // In a task of its own: what was begun is finished, also when the client is gone.
@@ -122,7 +127,11 @@ fn line(lines: &mut Vec<u8>, value: &impl serde::Serialize) {
 }
 
 /// The contacts that have these addresses, as far as they were published and are not ambiguous.
-pub(super) async fn contacts(app: &App, judge: &Judge, emails: impl Iterator<Item = String>) -> Result<ContactOf, Problem> {
+pub(super) async fn contacts(
+    app: &App,
+    judge: &Judge,
+    emails: impl Iterator<Item = String>,
+) -> Result<ContactOf, Problem> {
     let keys: BTreeMap<_, String> = emails.map(|email| (judge.email_key(&email), email)).collect();
     let wanted = keys.keys().copied().collect();
     let found = db::contacts::by_email(&app.store, topic_number(jointuse::Kind::Contact), wanted).await;

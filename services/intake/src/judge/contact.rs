@@ -51,7 +51,8 @@ impl Reading<'_, '_> {
     fn name(&mut self) -> Option<PersonName> {
         let family = self.text(Field::Family, "name", name);
         let given = self.text(Field::Given, "name", name);
-        let joined = [&family, &given].into_iter().flatten().map(|part| part.expose().as_str()).collect::<Vec<_>>().join(" ");
+        let joined =
+            [&family, &given].into_iter().flatten().map(|part| part.expose().as_str()).collect::<Vec<_>>().join(" ");
         let full = self.text(Field::FullName, "name", name).or((!joined.is_empty()).then(|| Personal::new(joined)));
         let family_kana = self.text(Field::FamilyKana, "name", normalise::kana);
         let given_kana = self.text(Field::GivenKana, "name", normalise::kana);
@@ -119,7 +120,12 @@ impl Judge {
         }
         let (reference, replacing) = match referenced(card, &contact, replacing) {
             Ok(found) => found,
-            Err(rule) => return Row::bad(place, Finding::new(if rule == Rule::ContactMinimum { "name" } else { "reference" }, rule)),
+            Err(rule) => {
+                return Row::bad(
+                    place,
+                    Finding::new(if rule == Rule::ContactMinimum { "name" } else { "reference" }, rule),
+                );
+            }
         };
         contact.contact_id = self.contact_id(&reference);
         let filled = filled(&contact);
@@ -160,7 +166,9 @@ impl Judge {
                 rest.text(field, of, normalise);
             }
         }
-        let said = [Field::FullName, Field::Family, Field::Given, Field::Email].iter().any(|field| rest.card.get(*field).is_some());
+        let said = [Field::FullName, Field::Family, Field::Given, Field::Email]
+            .iter()
+            .any(|field| rest.card.get(*field).is_some());
         if name.is_none() && email.is_none() && !said {
             rest.findings.push(Finding::new("name", Rule::ContactMinimum));
         }
@@ -172,7 +180,8 @@ impl Judge {
 fn referenced(card: &Card<'_>, contact: &Contact, replacing: Replacing) -> Result<(String, Replacing), Rule> {
     let full = contact.name.as_ref().and_then(|name| {
         // Family and given name joined are the same as the whole name without its space.
-        let parts = [&name.family, &name.given].into_iter().flatten().map(|part| part.expose().as_str()).collect::<String>();
+        let parts =
+            [&name.family, &name.given].into_iter().flatten().map(|part| part.expose().as_str()).collect::<String>();
         if parts.is_empty() { name.full.as_ref().map(|full| full.expose().clone()) } else { Some(parts) }
     });
     let email = contact.email.as_ref().map(|email| email.expose().as_str());
@@ -193,8 +202,16 @@ fn filled(contact: &Contact) -> i16 {
         [&name.full, &name.family, &name.given, &name.family_kana, &name.given_kana].into_iter().flatten().count()
     });
     let texts = [
-        &contact.organisation, &contact.department, &contact.title, &contact.postal_code, &contact.address, &contact.email,
-        &contact.telephone, &contact.direct_telephone, &contact.mobile, &contact.fax,
+        &contact.organisation,
+        &contact.department,
+        &contact.title,
+        &contact.postal_code,
+        &contact.address,
+        &contact.email,
+        &contact.telephone,
+        &contact.direct_telephone,
+        &contact.mobile,
+        &contact.fax,
     ];
     i16::try_from(name + texts.into_iter().flatten().count()).unwrap_or(i16::MAX)
 }
@@ -205,7 +222,15 @@ fn warnings(card: &Card<'_>) -> Vec<Finding> {
     let mut warnings = Vec::new();
     for (field, text) in card.cells() {
         match field {
-            F::FullName | F::Family | F::Given | F::FamilyKana | F::GivenKana | F::Organisation | F::Department | F::Title | F::Address => {
+            F::FullName
+            | F::Family
+            | F::Given
+            | F::FamilyKana
+            | F::GivenKana
+            | F::Organisation
+            | F::Department
+            | F::Title
+            | F::Address => {
                 let mut warn = |rule| warnings.push(Finding::new(field.path(), rule));
                 if text.contains(['?', '？']) {
                     warn(Rule::Unrecognised);

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, TimeDelta, Utc};
 use jointuse::{
     Acquisition, ContactId, Kind, Personal, RecordId,
-    records::{Behaviour, Channel, ContactEvent, Direction, LinkClick, MailOpen, OnlineBasis, PageView, Text, Transaction},
+    records::{
+        Behaviour, Channel, ContactEvent, Direction, LinkClick, MailOpen, OnlineBasis, PageView, Text, Transaction,
+    },
 };
 use serde_json::Value;
 
@@ -54,7 +56,13 @@ impl Judge {
         }
     }
 
-    fn transaction(&self, object: &Object<'_>, contacts: &ContactOf, place: Place, findings: &mut Vec<Finding>) -> Option<Row> {
+    fn transaction(
+        &self,
+        object: &Object<'_>,
+        contacts: &ContactOf,
+        place: Place,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Row> {
         self.only(object, &["service", "subject", "stage", "amount_jpy"], findings);
         let head = self.head(object, contacts, false, findings);
         let service = self.text(object, "service", normalise::MAX_LINE, findings);
@@ -75,10 +83,16 @@ impl Judge {
             amount_jpy,
         };
         let encoded = self.encode(&mut record, |record, at| record.recorded_at = at);
-        self.sealed(encoded, &record.record_id, &record.contact_id, place, head.warnings, 0, OWN)
+        sealed(encoded, &record.record_id, &record.contact_id, place, head.warnings, 0, OWN)
     }
 
-    fn contact_event(&self, object: &Object<'_>, contacts: &ContactOf, place: Place, findings: &mut Vec<Finding>) -> Option<Row> {
+    fn contact_event(
+        &self,
+        object: &Object<'_>,
+        contacts: &ContactOf,
+        place: Place,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Row> {
         self.only(object, &["channel", "direction", "summary"], findings);
         let head = self.head(object, contacts, false, findings);
         let channels = [("CALL", Channel::Call), ("MAIL", Channel::Mail), ("VISIT", Channel::Visit)];
@@ -102,16 +116,25 @@ impl Judge {
             summary,
         };
         let encoded = self.encode(&mut record, |record, at| record.recorded_at = at);
-        self.sealed(encoded, &record.record_id, &record.contact_id, place, head.warnings, 0, OWN)
+        sealed(encoded, &record.record_id, &record.contact_id, place, head.warnings, 0, OWN)
     }
 
-    fn behaviour(&self, object: &Object<'_>, contacts: &ContactOf, place: Place, findings: &mut Vec<Finding>) -> Option<Row> {
+    fn behaviour(
+        &self,
+        object: &Object<'_>,
+        contacts: &ContactOf,
+        place: Place,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Row> {
         const ACTIONS: [&str; 3] = ["mail_open", "link_click", "page_view"];
         const TEXTS: [&str; 5] = ["cookie", "device", "ip_address", "location", "advertising_id"];
         let own: Vec<&str> = ["basis", "attributes"].into_iter().chain(ACTIONS).chain(TEXTS).collect();
         self.only(object, &own, findings);
         let head = self.head(object, contacts, false, findings);
-        let bases = [("HELD_AS_PERSONAL_DATA", OnlineBasis::HeldAsPersonalData), ("CONSENT_CONFIRMED", OnlineBasis::ConsentConfirmed)];
+        let bases = [
+            ("HELD_AS_PERSONAL_DATA", OnlineBasis::HeldAsPersonalData),
+            ("CONSENT_CONFIRMED", OnlineBasis::ConsentConfirmed),
+        ];
         let basis = object.text("basis", findings).and_then(|text| bases.iter().find(|(name, _)| *name == text));
         if basis.is_none() {
             findings.push(Finding::new("basis", Rule::OnlineBasis));
@@ -129,17 +152,18 @@ impl Judge {
         };
         let plain = |part: &Object<'_>, name: &'static str, findings: &mut Vec<Finding>| {
             let text = part.text(name, findings)?;
-            self.normal(part.path(name), text, normalise::MAX_TEXT, findings)
+            normal(part.path(name), text, normalise::MAX_TEXT, findings)
         };
         let mail_open = part("mail_open", "mail_open.", &["campaign"], findings)
             .map(|part| MailOpen { campaign: plain(&part, "campaign", findings) });
         let link_click = part("link_click", "link_click.", &["campaign", "url"], findings)
             .map(|part| LinkClick { campaign: plain(&part, "campaign", findings), url: plain(&part, "url", findings) });
-        let page_view = part("page_view", "page_view.", &["url", "referrer", "duration_ms"], findings).map(|part| PageView {
-            url: plain(&part, "url", findings),
-            referrer: plain(&part, "referrer", findings),
-            duration_ms: part.integer("duration_ms", findings).map(Personal::new),
-        });
+        let page_view =
+            part("page_view", "page_view.", &["url", "referrer", "duration_ms"], findings).map(|part| PageView {
+                url: plain(&part, "url", findings),
+                referrer: plain(&part, "referrer", findings),
+                duration_ms: part.integer("duration_ms", findings).map(Personal::new),
+            });
         let attributes = self.attributes(object, findings);
         let [cookie, device, ip_address, location, advertising_id] =
             TEXTS.map(|name| self.text(object, name, normalise::MAX_LINE, findings));
@@ -163,11 +187,15 @@ impl Judge {
             attributes,
         };
         let encoded = self.encode(&mut record, |record, at| record.recorded_at = at);
-        self.sealed(encoded, &record.record_id, &record.contact_id, place, head.warnings, 0, OWN)
+        sealed(encoded, &record.record_id, &record.contact_id, place, head.warnings, 0, OWN)
     }
 
     /// Free attributes: their names are judged as columns are.
-    fn attributes(&self, object: &Object<'_>, findings: &mut Vec<Finding>) -> Option<Personal<BTreeMap<String, String>>> {
+    fn attributes(
+        &self,
+        object: &Object<'_>,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Personal<BTreeMap<String, String>>> {
         const MAX: usize = 50;
         let Some(Value::Object(map)) = object.get("attributes") else {
             if object.get("attributes").is_some() {
@@ -187,7 +215,7 @@ impl Judge {
             match (refused::check(name, self.today), value) {
                 (Some(refused), _) => findings.push(Finding::new(path, refused.rule)),
                 (None, Value::String(text)) => {
-                    if let Some(text) = self.normal(path, text, normalise::MAX_LINE, findings) {
+                    if let Some(text) = normal(path, text, normalise::MAX_LINE, findings) {
                         attributes.insert(name.clone(), text.into_inner());
                     }
                 }
@@ -203,7 +231,13 @@ impl Judge {
     }
 
     /// Reference, contact, time and acquisition. `planned` events may lie in the future.
-    pub(super) fn head(&self, object: &Object<'_>, contacts: &ContactOf, planned: bool, findings: &mut Vec<Finding>) -> Option<Head> {
+    pub(super) fn head(
+        &self,
+        object: &Object<'_>,
+        contacts: &ContactOf,
+        planned: bool,
+        findings: &mut Vec<Finding>,
+    ) -> Option<Head> {
         let mut find = |field: &'static str, rule: Rule| findings.push(Finding::new(field, rule));
         let mut ignored = Vec::new();
         let mut warnings = Vec::new();
@@ -236,7 +270,13 @@ impl Judge {
         let occurred_at = occurred_at.map_err(|rule| find("occurred_at", rule)).ok();
         findings.append(&mut ignored);
         let acquisition = self.acquisition_of(object, findings);
-        Some(Head { reference: reference?, contact_id: contact_id?, occurred_at: occurred_at?, acquisition: acquisition?, warnings })
+        Some(Head {
+            reference: reference?,
+            contact_id: contact_id?,
+            occurred_at: occurred_at?,
+            acquisition: acquisition?,
+            warnings,
+        })
     }
 
     fn acquisition_of(&self, object: &Object<'_>, findings: &mut Vec<Finding>) -> Option<Acquisition> {
@@ -256,24 +296,20 @@ impl Judge {
         self.acquisition(raw, &Defaults::default(), findings)
     }
 
-    pub(super) fn text(&self, object: &Object<'_>, name: &'static str, max: usize, findings: &mut Vec<Finding>) -> Text {
+    pub(super) fn text(
+        &self,
+        object: &Object<'_>,
+        name: &'static str,
+        max: usize,
+        findings: &mut Vec<Finding>,
+    ) -> Text {
         let text = object.text(name, findings)?;
-        let text = self.normal(name, text, max, findings)?;
+        let text = normal(name, text, max, findings)?;
         if self.granted.allows(name) {
             return Some(text);
         }
         findings.push(Finding::new(name, Rule::ItemNotGranted));
         None
-    }
-
-    fn normal(&self, path: impl Into<std::borrow::Cow<'static, str>>, text: &str, max: usize, findings: &mut Vec<Finding>) -> Text {
-        match normalise::line(text, max) {
-            Ok(text) => text.map(Personal::new),
-            Err(rule) => {
-                findings.push(Finding::new(path, rule));
-                None
-            }
-        }
     }
 
     fn number(&self, object: &Object<'_>, name: &'static str, findings: &mut Vec<Finding>) -> Option<Personal<i64>> {
@@ -308,30 +344,44 @@ impl Judge {
     fn record_id(&self, reference: &str) -> RecordId {
         self.key.record_id(self.kind.as_str(), &self.company, reference)
     }
+}
 
-    #[expect(clippy::too_many_arguments, reason = "private, and each of another type")]
-    pub(super) fn sealed(
-        &self,
-        encoded: Option<(super::Id, Vec<u8>)>,
-        record_id: &RecordId,
-        contact_id: &ContactId,
-        place: Place,
-        warnings: Vec<Finding>,
-        rank: i64,
-        replacing: Replacing,
-    ) -> Option<Row> {
-        let (fingerprint, value) = encoded?;
-        Some(Row::Good(Box::new(Candidate {
-            place,
-            id: bytes(record_id.as_str()),
-            key: contact_id.as_str().to_owned(),
-            fingerprint,
-            rank,
-            filled: 0,
-            replacing,
-            email_key: None,
-            value,
-            warnings,
-        })))
+fn normal(
+    path: impl Into<std::borrow::Cow<'static, str>>,
+    text: &str,
+    max: usize,
+    findings: &mut Vec<Finding>,
+) -> Text {
+    match normalise::line(text, max) {
+        Ok(text) => text.map(Personal::new),
+        Err(rule) => {
+            findings.push(Finding::new(path, rule));
+            None
+        }
     }
+}
+
+/// A row from an encoded record.
+pub(super) fn sealed(
+    encoded: Option<(super::Id, Vec<u8>)>,
+    record_id: &RecordId,
+    contact_id: &ContactId,
+    place: Place,
+    warnings: Vec<Finding>,
+    rank: i64,
+    replacing: Replacing,
+) -> Option<Row> {
+    let (fingerprint, value) = encoded?;
+    Some(Row::Good(Box::new(Candidate {
+        place,
+        id: bytes(record_id.as_str()),
+        key: contact_id.as_str().to_owned(),
+        fingerprint,
+        rank,
+        filled: 0,
+        replacing,
+        email_key: None,
+        value,
+        warnings,
+    })))
 }

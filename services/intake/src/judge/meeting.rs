@@ -6,7 +6,11 @@ use jointuse::{
     records::{Meeting, MeetingRole, MeetingStatus, Text},
 };
 
-use super::{Defaults, Judge, Place, RawAcquisition, Replacing, Row, Tie, interaction::ContactOf, object::Object};
+use super::{
+    Defaults, Judge, Place, RawAcquisition, Replacing, Row, Tie,
+    interaction::{ContactOf, sealed},
+    object::Object,
+};
 use crate::{
     normalise, reference,
     rule::{Finding, Rule},
@@ -79,7 +83,10 @@ impl Judge {
         // An invitation is acquired when it is made; what is known of it here is the day of the meeting, or today when it
         // is still to come.
         let day = super::japanese_day(input.starts_at).min(self.today).to_string();
-        let raw = RawAcquisition { acquired_on: defaults.acquired_on.is_none().then_some(day.as_str()), ..RawAcquisition::default() };
+        let raw = RawAcquisition {
+            acquired_on: defaults.acquired_on.is_none().then_some(day.as_str()),
+            ..RawAcquisition::default()
+        };
         let acquisition = self.acquisition(raw, defaults, &mut findings);
         if input.ends_at.is_some_and(|end| end < input.starts_at) {
             findings.push(Finding::new("ends_at", Rule::Order));
@@ -88,7 +95,9 @@ impl Judge {
             warnings.push(Finding::new("attendee", Rule::ContactUnknown));
             self.contact_id(&reference::of_email(input.email))
         });
-        let Some(acquisition) = acquisition.filter(|_| findings.is_empty()) else { return Row::Bad { place, findings } };
+        let Some(acquisition) = acquisition.filter(|_| findings.is_empty()) else {
+            return Row::Bad { place, findings };
+        };
         let parts = Parts {
             reference: input.reference,
             contact_id,
@@ -174,6 +183,6 @@ impl Judge {
         let encoded = self.encode(&mut record, |record, at| record.recorded_at = at);
         // A cancellation may come with the sequence of what it cancels, and follows it.
         let rank = i64::from(record.sequence) * 2 + i64::from(record.status == MeetingStatus::Cancelled);
-        self.sealed(encoded, &record.record_id, &record.contact_id, place, warnings, rank, SEQUENCED)
+        sealed(encoded, &record.record_id, &record.contact_id, place, warnings, rank, SEQUENCED)
     }
 }

@@ -21,7 +21,10 @@ impl<'v> Object<'v> {
         match value {
             Value::Object(map) => Some(Self { map, prefix }),
             _ => {
-                findings.push(Finding::new(if prefix.is_empty() { "record" } else { prefix.trim_end_matches('.') }, Rule::Type));
+                findings.push(Finding::new(
+                    if prefix.is_empty() { "record" } else { prefix.trim_end_matches('.') },
+                    Rule::Type,
+                ));
                 None
             }
         }

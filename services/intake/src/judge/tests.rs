@@ -103,7 +103,9 @@ pub(crate) fn good(row: Row) -> Candidate {
 pub(crate) fn bad(row: Row) -> Vec<(String, Rule)> {
     match row {
         Row::Good(_) => panic!("accepted"),
-        Row::Bad { findings, .. } => findings.into_iter().map(|finding| (finding.field.into_owned(), finding.rule)).collect(),
+        Row::Bad { findings, .. } => {
+            findings.into_iter().map(|finding| (finding.field.into_owned(), finding.rule)).collect()
+        }
     }
 }
 
@@ -141,7 +143,10 @@ fn a_card_is_normalised_and_framed() {
     assert_eq!(text(&contact.organisation), "㈱見本商事", "as written on the card");
     assert_eq!(text(&contact.email), "taro@mihon.example");
     assert_eq!((text(&contact.telephone), text(&contact.mobile)), ("+81300000000".into(), "+819000000000".into()));
-    assert_eq!((text(&contact.postal_code), text(&contact.address)), ("151-0053".into(), "東京都渋谷区見本町1-1".into()));
+    assert_eq!(
+        (text(&contact.postal_code), text(&contact.address)),
+        ("151-0053".into(), "東京都渋谷区見本町1-1".into())
+    );
     assert_eq!(contact.acquisition.acquired_on, NaiveDate::from_ymd_opt(2024, 2, 29).unwrap());
     assert_eq!(contact.acquisition.purpose.as_str(), "group-services-guidance");
     assert_eq!(contact.recorded_at, AT.parse::<DateTime<Utc>>().unwrap());
@@ -154,7 +159,13 @@ fn a_card_is_normalised_and_framed() {
 fn the_digest_sees_content_and_not_the_time() {
     use Field as F;
     let cells = [(F::Reference, "c-1"), (F::FullName, "見本 太郎")];
-    let later = Judge::new(&permit(Kind::Contact, &[]), PseudonymKey::new([7; 32]), Kind::Contact, 43, AT.parse::<DateTime<Utc>>().unwrap() + TimeDelta::hours(5));
+    let later = Judge::new(
+        &permit(Kind::Contact, &[]),
+        PseudonymKey::new([7; 32]),
+        Kind::Contact,
+        43,
+        AT.parse::<DateTime<Utc>>().unwrap() + TimeDelta::hours(5),
+    );
     let first = good(row(&cells));
     let second = good(later.contact(&card(&cells), &defaults(), OWN, Place::default()));
     assert_eq!((first.id, first.fingerprint), (second.id, second.fingerprint));
@@ -205,7 +216,13 @@ fn acquisition_is_required_closed_and_must_cover_the_purpose() {
         assert_eq!(bad(with(&[reference, name, (field, text)], &defaults())), refused(field.path(), rule));
     }
     // The day in Japan is already the 24th at 15:00 UTC of the 23rd.
-    let tonight = Judge::new(&permit(Kind::Contact, &[]), PseudonymKey::new([7; 32]), Kind::Contact, 1, "2026-11-23T15:00:00Z".parse().unwrap());
+    let tonight = Judge::new(
+        &permit(Kind::Contact, &[]),
+        PseudonymKey::new([7; 32]),
+        Kind::Contact,
+        1,
+        "2026-11-23T15:00:00Z".parse().unwrap(),
+    );
     good(tonight.contact(&card(&[reference, name, (F::AcquiredOn, "2026-11-24")]), &defaults(), OWN, Place::default()));
 }
 
@@ -213,7 +230,13 @@ fn acquisition_is_required_closed_and_must_cover_the_purpose() {
 fn what_is_not_granted_is_refused_by_field() {
     use Field as F;
     let judge = judge_of(Kind::Contact, &["person.name", "organisation.name"]);
-    let cells = [(F::Reference, "c-1"), (F::FullName, "見本"), (F::Organisation, "見本商事"), (F::Fax, "03-0000-0000"), (F::Title, "部長")];
+    let cells = [
+        (F::Reference, "c-1"),
+        (F::FullName, "見本"),
+        (F::Organisation, "見本商事"),
+        (F::Fax, "03-0000-0000"),
+        (F::Title, "部長"),
+    ];
     let row = judge.contact(&card(&cells), &defaults(), OWN, Place::default());
     assert_eq!(bad(row), [("title".to_owned(), Rule::ItemNotGranted), ("fax".to_owned(), Rule::ItemNotGranted)]);
 }
@@ -221,11 +244,23 @@ fn what_is_not_granted_is_refused_by_field() {
 #[test]
 fn somebody_must_be_named_and_references_hold() {
     use Field as F;
-    assert_eq!(bad(row(&[(F::Reference, "c-1"), (F::Organisation, "見本商事")])), refused("name", Rule::ContactMinimum));
-    assert_eq!(bad(row(&[(F::FullName, "見本 太郎"), (F::Mobile, "09000000000")])), refused("reference", Rule::ReferenceUnderivable));
+    assert_eq!(
+        bad(row(&[(F::Reference, "c-1"), (F::Organisation, "見本商事")])),
+        refused("name", Rule::ContactMinimum)
+    );
+    assert_eq!(
+        bad(row(&[(F::FullName, "見本 太郎"), (F::Mobile, "09000000000")])),
+        refused("reference", Rule::ReferenceUnderivable)
+    );
     assert_eq!(bad(row(&[(F::FullName, "?"), (F::Organisation, "見本商事")])), refused("name", Rule::ContactMinimum));
-    let derived = good(row(&[(F::FullName, "見本 太郎"), (F::Email, "taro@mihon.example"), (F::Telephone, "03-0000-0000")]));
-    let corrected = good(row(&[(F::Family, "見本"), (F::Given, "太郎"), (F::Email, "TARO@mihon.example"), (F::Telephone, "03-0000-0001")]));
+    let derived =
+        good(row(&[(F::FullName, "見本 太郎"), (F::Email, "taro@mihon.example"), (F::Telephone, "03-0000-0000")]));
+    let corrected = good(row(&[
+        (F::Family, "見本"),
+        (F::Given, "太郎"),
+        (F::Email, "TARO@mihon.example"),
+        (F::Telephone, "03-0000-0001"),
+    ]));
     assert_eq!(derived.id, corrected.id, "a corrected telephone number and the other header form keep the contact");
     assert_eq!(derived.replacing, Replacing { tie: Tie::Pick, monotonic: true });
 }
@@ -233,9 +268,17 @@ fn somebody_must_be_named_and_references_hold() {
 #[test]
 fn doubtful_characters_and_formulas_are_kept_with_a_warning() {
     use Field as F;
-    let candidate = good(row(&[(F::Reference, "c-1"), (F::FullName, "山?太郎"), (F::Organisation, "=HYPERLINK(\"x\")"), (F::Title, "＊部長")]));
+    let candidate = good(row(&[
+        (F::Reference, "c-1"),
+        (F::FullName, "山?太郎"),
+        (F::Organisation, "=HYPERLINK(\"x\")"),
+        (F::Title, "＊部長"),
+    ]));
     let warned: Vec<_> = candidate.warnings.iter().map(|finding| (finding.field.as_ref(), finding.rule)).collect();
-    assert_eq!(warned, [("name.full", Rule::Unrecognised), ("organisation", Rule::FormulaLike), ("title", Rule::Unencodable)]);
+    assert_eq!(
+        warned,
+        [("name.full", Rule::Unrecognised), ("organisation", Rule::FormulaLike), ("title", Rule::Unencodable)]
+    );
     assert_eq!(contact(&candidate).organisation.unwrap().expose(), "=HYPERLINK(\"x\")");
 }
 
@@ -251,7 +294,8 @@ mod interactions {
             "acquisition": {"method": "BUSINESS_MEETING", "acquired_on": "2026-11-20", "purpose": "group-services-guidance", "source": "log"}})
     }
 
-    fn with(changes: Value) -> Value {
+    fn with(changes: impl std::borrow::Borrow<Value>) -> Value {
+        let changes = changes.borrow();
         let mut value = head();
         for (key, change) in changes.as_object().unwrap() {
             value.as_object_mut().unwrap().insert(key.clone(), change.clone());
@@ -268,7 +312,12 @@ mod interactions {
         for (kind, value) in [
             (Kind::Transaction, with(json!({"service": "人材紹介", "amount_jpy": 1_200_000}))),
             (Kind::ContactEvent, with(json!({"channel": "CALL", "direction": "OUTBOUND", "summary": "見積"}))),
-            (Kind::Behaviour, with(json!({"basis": "CONSENT_CONFIRMED", "link_click": {"url": "https://service.example/"}, "attributes": {"industry": "it"}}))),
+            (
+                Kind::Behaviour,
+                with(
+                    json!({"basis": "CONSENT_CONFIRMED", "link_click": {"url": "https://service.example/"}, "attributes": {"industry": "it"}}),
+                ),
+            ),
             (Kind::Meeting, with(json!({"sequence": 1, "role": "ATTENDEE", "ends_at": "2026-11-20T11:00:00+09:00"}))),
         ] {
             let candidate = good(judged(kind, &value));
@@ -289,7 +338,10 @@ mod interactions {
 
     #[test]
     fn unknown_and_sensitive_fields_are_refused_by_name_and_made_up_names_are_not_repeated() {
-        let findings = bad(judged(Kind::Transaction, &with(json!({"religion": "x", "salary_wish": 1, "colour": "x", "山田太郎": "x"}))));
+        let findings = bad(judged(
+            Kind::Transaction,
+            &with(json!({"religion": "x", "salary_wish": 1, "colour": "x", "山田太郎": "x"})),
+        ));
         let mut findings: Vec<_> = findings.iter().map(|(field, rule)| (field.as_str(), *rule)).collect();
         findings.sort();
         let names: Vec<_> = findings.iter().map(|(field, _)| *field).collect();
@@ -311,7 +363,10 @@ mod interactions {
         assert_eq!(call(json!({"contact": null})), refused("contact", Rule::Required));
         assert_eq!(call(json!({"reference": ""})), refused("reference", Rule::Required));
         assert_eq!(call(json!({"occurred_at": "2026-02-30T10:00:00+09:00"})), refused("occurred_at", Rule::Time));
-        assert_eq!(call(json!({"occurred_at": "2026-12-23T10:00:00+09:00"})), refused("occurred_at", Rule::DateInFuture));
+        assert_eq!(
+            call(json!({"occurred_at": "2026-12-23T10:00:00+09:00"})),
+            refused("occurred_at", Rule::DateInFuture)
+        );
         assert_eq!(call(json!({"acquisition": null})), refused("acquisition", Rule::AcquisitionMissing));
         assert_eq!(call(json!({"summary": 5})), refused("summary", Rule::Type));
         assert_eq!(bad(judged(Kind::ContactEvent, &json!("text"))), refused("record", Rule::Type));
@@ -335,9 +390,13 @@ mod interactions {
     #[test]
     fn a_cancellation_follows_what_it_cancels() {
         let meeting = |changes| good(judged(Kind::Meeting, &with(changes)));
-        let (first, cancelled, second) = (meeting(json!({})), meeting(json!({"status": "CANCELLED"})), meeting(json!({"sequence": 1})));
+        let (first, cancelled, second) =
+            (meeting(json!({})), meeting(json!({"status": "CANCELLED"})), meeting(json!({"sequence": 1})));
         assert_eq!((first.id, first.id), (cancelled.id, second.id));
         assert!(first.rank < cancelled.rank && cancelled.rank < second.rank);
-        assert_eq!(bad(judged(Kind::Meeting, &with(json!({"ends_at": "2026-11-19T10:00:00+09:00"})))), refused("ends_at", Rule::Order));
+        assert_eq!(
+            bad(judged(Kind::Meeting, &with(json!({"ends_at": "2026-11-19T10:00:00+09:00"})))),
+            refused("ends_at", Rule::Order)
+        );
     }
 }

@@ -27,7 +27,10 @@ pub fn date(text: &str) -> Result<Option<NaiveDate>, Rule> {
             _ => None,
         }
     };
-    parsed.filter(|date| *date >= NaiveDate::MIN && date.format("%Y").to_string().len() == 4).map(Some).ok_or(Rule::Date)
+    parsed
+        .filter(|date| *date >= NaiveDate::MIN && date.format("%Y").to_string().len() == 4)
+        .map(Some)
+        .ok_or(Rule::Date)
 }
 
 fn number(digits: &str) -> Option<i32> {
@@ -65,9 +68,16 @@ mod tests {
     #[test]
     fn days_are_read_in_the_forms_in_use() {
         let day = NaiveDate::from_ymd_opt(2024, 2, 9).unwrap();
-        for written in
-            ["2024/02/09", "2024-2-9", "2024.02.09", "20240209", "2024年2月9日", "２０２４／２／９", "2024/02/09 10:11", "2024-02-09T00:00:00"]
-        {
+        for written in [
+            "2024/02/09",
+            "2024-2-9",
+            "2024.02.09",
+            "20240209",
+            "2024年2月9日",
+            "２０２４／２／９",
+            "2024/02/09 10:11",
+            "2024-02-09T00:00:00",
+        ] {
             assert_eq!(date(written), Ok(Some(day)), "{written}");
         }
         assert_eq!(date(" "), Ok(None));

@@ -45,7 +45,12 @@ mod tests {
 
     #[test]
     fn addresses_have_one_form() {
-        for written in ["Taro@Mihon.example", " taro@mihon.example\u{3000}", "ｔａｒｏ＠ｍｉｈｏｎ．ｅｘａｍｐｌｅ", "mailto:taro@mihon.example"] {
+        for written in [
+            "Taro@Mihon.example",
+            " taro@mihon.example\u{3000}",
+            "ｔａｒｏ＠ｍｉｈｏｎ．ｅｘａｍｐｌｅ",
+            "mailto:taro@mihon.example",
+        ] {
             assert_eq!(email(written), Ok(Some("taro@mihon.example".into())), "{written}");
         }
         assert_eq!(email("taro+sales@mihon.example"), Ok(Some("taro+sales@mihon.example".into())));
@@ -55,9 +60,20 @@ mod tests {
     #[test]
     fn what_is_none_is_refused() {
         for bad in [
-            "taro", "taro@", "@mihon.example", "taro@mihon", "ta ro@mihon.example", "a@b@mihon.example", "taro@mi?hon.example",
-            "=cmd()@mihon.example", "+1@mihon.example", "-x@mihon.example", "\"a b\"@mihon.example",
-            "Taro <taro@mihon.example>", "a@mihon.example, b@mihon.example", "taro@[192.0.2.1]",
+            "taro",
+            "taro@",
+            "@mihon.example",
+            "taro@mihon",
+            "ta ro@mihon.example",
+            "a@b@mihon.example",
+            "taro@mi?hon.example",
+            "=cmd()@mihon.example",
+            "+1@mihon.example",
+            "-x@mihon.example",
+            "\"a b\"@mihon.example",
+            "Taro <taro@mihon.example>",
+            "a@mihon.example, b@mihon.example",
+            "taro@[192.0.2.1]",
         ] {
             assert_eq!(email(bad), Err(Rule::Email), "{bad}");
         }

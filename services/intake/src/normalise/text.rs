@@ -102,8 +102,20 @@ pub fn key(text: &str) -> String {
 }
 
 const LEGAL_FORMS: [&str; 14] = [
-    "株式会社", "有限会社", "合同会社", "合資会社", "合名会社", "一般社団法人", "公益社団法人", "一般財団法人", "公益財団法人",
-    "(株)", "(有)", "(同)", "co.,ltd.", "inc.",
+    "株式会社",
+    "有限会社",
+    "合同会社",
+    "合資会社",
+    "合名会社",
+    "一般社団法人",
+    "公益社団法人",
+    "一般財団法人",
+    "公益財団法人",
+    "(株)",
+    "(有)",
+    "(同)",
+    "co.,ltd.",
+    "inc.",
 ];
 
 /// [`key`] of an organisation's name without its legal form, so that `㈱見本`, `(株)見本` and `株式会社 見本` are one.
@@ -147,7 +159,8 @@ mod tests {
 
     #[test]
     fn organisations_compare_without_legal_form() {
-        let keys: Vec<_> = ["㈱見本商事", "（株）見本商事", "株式会社　見本商事", "見本商事株式会社"].map(organisation_key).into();
+        let keys: Vec<_> =
+            ["㈱見本商事", "（株）見本商事", "株式会社　見本商事", "見本商事株式会社"].map(organisation_key).into();
         assert!(keys.iter().all(|key| key == "見本商事"), "{keys:?}");
         assert_eq!(organisation_key("株式会社"), "株式会社");
         assert_ne!(organisation_key("高崎"), organisation_key("髙﨑"));

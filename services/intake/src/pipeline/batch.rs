@@ -94,7 +94,8 @@ impl Import {
         }
         let topic = topic_number(self.kind);
         let lost = decision.lost.clone();
-        let mut changes = Changes { topic, import: self.number, seen: decision.seen.clone(), lost, ..Changes::default() };
+        let mut changes =
+            Changes { topic, import: self.number, seen: decision.seen.clone(), lost, ..Changes::default() };
         for ((row, verdict), sent) in candidates(rows).zip(&decision.verdicts).zip(sent) {
             let (Verdict::Publish { new }, Sent::At(written)) = (verdict, sent) else { continue };
             let acknowledged = Acknowledged {

@@ -60,7 +60,8 @@ pub fn decide(rows: &[&Candidate], before: &Before, import: i64) -> Decision {
     for (index, row) in rows.iter().enumerate() {
         let known = before.known.get(&row.id);
         let stood = standing.get(&row.id).copied();
-        let stood = stood.or_else(|| known.map(|known| Standing { known: *known, row: None, before: true, touched: false }));
+        let stood =
+            stood.or_else(|| known.map(|known| Standing { known: *known, row: None, before: true, touched: false }));
         let own = Known { fingerprint: row.fingerprint, rank: row.rank, filled: row.filled, import };
         let verdict = match stood {
             None => Verdict::Publish { new: true },
@@ -68,19 +69,18 @@ pub fn decide(rows: &[&Candidate], before: &Before, import: i64) -> Decision {
         };
         if let Some(mut stood) = stood {
             let same_request = stood.known.import == import;
+            let tied = same_request && row.replacing.tie == Tie::Pick && stood.known.rank == row.rank;
             match verdict {
                 Verdict::Publish { .. } => {
-                    if same_request && row.replacing.tie == Tie::Pick && stood.known.rank == row.rank {
+                    if tied {
                         lost.insert((row.id, stood.known.fingerprint));
                     }
                     if let Some(loser) = stood.row.and_then(|loser| decision.verdicts.get_mut(loser)) {
                         *loser = Verdict::Follows(index, Some(Rule::Superseded));
                     }
                 }
-                Verdict::Unchanged(Some(Rule::Superseded)) | Verdict::Follows(_, Some(Rule::Superseded)) => {
-                    if same_request && row.replacing.tie == Tie::Pick && stood.known.rank == row.rank {
-                        lost.insert((row.id, row.fingerprint));
-                    }
+                Verdict::Unchanged(Some(Rule::Superseded)) | Verdict::Follows(_, Some(Rule::Superseded)) if tied => {
+                    lost.insert((row.id, row.fingerprint));
                 }
                 Verdict::Unchanged(None) if !same_request && !stood.touched => {
                     decision.seen.push(row.id);

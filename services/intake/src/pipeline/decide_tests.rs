@@ -42,7 +42,12 @@ impl World {
                 if let Verdict::Publish { new } = verdict {
                     assert_eq!(*new, !self.before.known.contains_key(&row.id));
                     self.published.push((row.id[0], row.fingerprint[0]));
-                    let known = Known { fingerprint: row.fingerprint, rank: row.rank, filled: row.filled, import: self.requests };
+                    let known = Known {
+                        fingerprint: row.fingerprint,
+                        rank: row.rank,
+                        filled: row.filled,
+                        import: self.requests,
+                    };
                     self.before.known.insert(row.id, known);
                 }
             }
@@ -96,7 +101,10 @@ fn within_a_batch_only_the_winner_is_published() {
     let mut world = World::default();
     let verdicts = world.request(&[row(1, 1, 5, CARDS), row(1, 2, 9, CARDS), row(1, 3, 7, CARDS)], 10);
     let superseded = Some(Rule::Superseded);
-    assert_eq!(verdicts, [Verdict::Follows(1, superseded), Verdict::Publish { new: true }, Verdict::Follows(1, superseded)]);
+    assert_eq!(
+        verdicts,
+        [Verdict::Follows(1, superseded), Verdict::Publish { new: true }, Verdict::Follows(1, superseded)]
+    );
 }
 
 #[test]
@@ -104,14 +112,19 @@ fn a_correction_of_a_card_with_the_same_date_is_published() {
     let mut world = World::default();
     world.request(&[row(1, 200, 5, CARDS)], 10);
     assert_eq!(world.request(&[row(1, 3, 5, CARDS)], 10), [Verdict::Publish { new: false }]);
-    assert_eq!(world.request(&[row(1, 3, 4, CARDS)], 10), [Verdict::Unchanged(None)], "same content, whatever the rank says");
+    assert_eq!(
+        world.request(&[row(1, 3, 4, CARDS)], 10),
+        [Verdict::Unchanged(None)],
+        "same content, whatever the rank says"
+    );
     assert_eq!(world.request(&[row(1, 4, 4, CARDS)], 10), [Verdict::Unchanged(Some(Rule::OlderThanPublished))]);
 }
 
 fn cards() -> impl Strategy<Value = Vec<Candidate>> {
     // The content says its rank, as a card says its date.
-    prop::collection::vec((0u8..4, 0u8..12), 1..40)
-        .prop_map(|cards| cards.into_iter().map(|(id, content)| row(id, content, i64::from(content % 4), CARDS)).collect())
+    prop::collection::vec((0u8..4, 0u8..12), 1..40).prop_map(|cards| {
+        cards.into_iter().map(|(id, content)| row(id, content, i64::from(content % 4), CARDS)).collect()
+    })
 }
 
 proptest! {

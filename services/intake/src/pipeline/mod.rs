@@ -61,7 +61,12 @@ pub const fn topic_number(kind: Kind) -> i16 {
 ///
 /// # Errors
 /// The denial.
-pub fn permit(policy: &Policy, login: &jointuse::Login, topic: &TopicName, at: chrono::DateTime<chrono::Utc>) -> Result<Permit, Denial> {
+pub fn permit(
+    policy: &Policy,
+    login: &jointuse::Login,
+    topic: &TopicName,
+    at: chrono::DateTime<chrono::Utc>,
+) -> Result<Permit, Denial> {
     policy::decide(&Request { login, action: Action::Publish, topic, topic_id: None, at }, policy)
 }
 
@@ -94,7 +99,11 @@ impl Import {
     }
 
     /// Takes batches until there are no more, and hands their answers over in order.
-    pub async fn run(self: Arc<Self>, mut batches: mpsc::Receiver<Vec<Row>>, mut told: impl FnMut(Vec<Answer>) + Send) -> Summary {
+    pub async fn run(
+        self: Arc<Self>,
+        mut batches: mpsc::Receiver<Vec<Row>>,
+        mut told: impl FnMut(Vec<Answer>) + Send,
+    ) -> Summary {
         let mut summary = Summary { dry_run: self.dry_run, ..Summary::default() };
         let depth = if self.dry_run { 1 } else { self.app.limits.batches_in_flight };
         let mut flying: FuturesOrdered<JoinHandle<Vec<Answer>>> = FuturesOrdered::new();

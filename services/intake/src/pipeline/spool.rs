@@ -140,7 +140,10 @@ impl Reader {
 
     /// As a stream, for a response's body.
     pub fn stream(self) -> impl Stream<Item = io::Result<Bytes>> + Send {
-        futures::stream::try_unfold(self, |mut reader| async move { Ok(reader.next().await?.map(|bytes| (bytes, reader))) })
+        futures::stream::try_unfold(
+            self,
+            |mut reader| async move { Ok(reader.next().await?.map(|bytes| (bytes, reader))) },
+        )
     }
 }
 

@@ -23,7 +23,9 @@ pub enum HeaderError {
     #[error("the file is UTF-16 or has NUL bytes: save it as UTF-8 or CP932 (Shift_JIS)")]
     Wide,
     /// No row has the preset's columns.
-    #[error("no row among the first {MAX_PREAMBLE} has the columns of this format (read as {encoding}); expected {expected}")]
+    #[error(
+        "no row among the first {MAX_PREAMBLE} has the columns of this format (read as {encoding}); expected {expected}"
+    )]
     NotFound {
         /// As what the file was read.
         encoding: &'static str,
@@ -125,7 +127,8 @@ pub(super) fn find(
         return Err(HeaderError::Encoding { line });
     }
     let expected = preset.header.iter().map(|group| group.join(" or ")).collect::<Vec<_>>().join(", ");
-    let expected = if expected.is_empty() { "name.full, name.family or email, or a mapping file".to_owned() } else { expected };
+    let expected =
+        if expected.is_empty() { "name.full, name.family or email, or a mapping file".to_owned() } else { expected };
     Err(HeaderError::NotFound { encoding: encoding.name(), expected })
 }
 

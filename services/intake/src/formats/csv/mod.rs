@@ -83,7 +83,6 @@ impl<'a> CsvFile<'a> {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "private: the parts of a file that is being read, borrowed apart")]
 fn row(
     raw: &Raw<'_>,
     layout: &Layout,

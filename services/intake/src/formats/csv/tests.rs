@@ -149,7 +149,12 @@ fn a_truncated_file_loses_its_last_row_only() {
     let sjis = SHIFT_JIS.encode(&whole).0.into_owned();
     let hana = SHIFT_JIS.encode("花子").0.into_owned();
     let in_sjis = sjis.windows(4).position(|window| window == hana).unwrap() + 3;
-    for cut in [&quoted.as_bytes()[..in_quotes], &whole.as_bytes()[..in_cell], &whole.as_bytes()[..in_character], &sjis[..in_sjis]] {
+    for cut in [
+        &quoted.as_bytes()[..in_quotes],
+        &whole.as_bytes()[..in_cell],
+        &whole.as_bytes()[..in_character],
+        &sjis[..in_sjis],
+    ] {
         for piece in [1, 50, 1 << 20] {
             let (rows, complete) = rows("eight-csv", cut, piece).unwrap();
             assert!(complete);
@@ -164,7 +169,8 @@ fn a_truncated_file_loses_its_last_row_only() {
 #[test]
 fn a_broken_upload_keeps_no_half_row() {
     let whole = newer(&[TARO, HANAKO]);
-    let (rows, complete) = rows_of(Preset::named("eight-csv").unwrap(), &whole.as_bytes()[..whole.len() - 10], 64, true).unwrap();
+    let (rows, complete) =
+        rows_of(Preset::named("eight-csv").unwrap(), &whole.as_bytes()[..whole.len() - 10], 64, true).unwrap();
     assert!(!complete);
     assert_eq!(said(&rows), [(6, "good".to_owned())]);
 }
@@ -181,9 +187,13 @@ fn an_unclosed_quotation_mark_does_not_eat_the_memory() {
 #[test]
 fn whole_files_are_refused_before_any_row() {
     let refused = |text: &str| rows("eight-csv", text.as_bytes(), 64).unwrap_err();
-    for (column, rule) in [("宗教", Rule::Sensitive), ("Medical history", Rule::Sensitive), ("希望年収", Rule::IndividualClient)] {
+    for (column, rule) in
+        [("宗教", Rule::Sensitive), ("Medical history", Rule::Sensitive), ("希望年収", Rule::IndividualClient)]
+    {
         match refused(&format!("{PREAMBLE}{NEWER},{column}\r\n{TARO},\r\n")) {
-            HeaderError::Refused { position, name, refused } => assert_eq!((position, name.as_str(), refused.rule), (19, column, rule)),
+            HeaderError::Refused { position, name, refused } => {
+                assert_eq!((position, name.as_str(), refused.rule), (19, column, rule))
+            }
             other => panic!("{other:?}"),
         }
     }

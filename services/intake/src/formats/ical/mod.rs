@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use calcard::{
     Entry, Parser,
     icalendar::{
-        ICalendar, ICalendarClassification, ICalendarComponent, ICalendarComponentType, ICalendarMethod, ICalendarParameterValue,
-        ICalendarParticipationStatus, ICalendarProperty as P, ICalendarStatus, ICalendarUserTypes, ICalendarValue,
+        ICalendar, ICalendarClassification, ICalendarComponent, ICalendarComponentType, ICalendarMethod,
+        ICalendarParameterValue, ICalendarParticipationStatus, ICalendarProperty as P, ICalendarStatus,
+        ICalendarUserTypes, ICalendarValue,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -108,7 +109,13 @@ pub fn parse(bytes: &[u8], own: &BTreeSet<String>, now: DateTime<Utc>) -> Result
     }
 }
 
-fn calendar_items(calendar: &ICalendar, own: &BTreeSet<String>, now: DateTime<Utc>, event: &mut u64, items: &mut Vec<Item>) {
+fn calendar_items(
+    calendar: &ICalendar,
+    own: &BTreeSet<String>,
+    now: DateTime<Utc>,
+    event: &mut u64,
+    items: &mut Vec<Item>,
+) {
     let cancelling = calendar.components.iter().any(|component| {
         let method = component.property(&P::Method).and_then(|entry| entry.values.first());
         matches!(method, Some(ICalendarValue::Method(ICalendarMethod::Cancel)))
@@ -139,7 +146,8 @@ fn event_items(
         // Also what is unknown: RFC 5545 says to treat it as private.
         Some(_) => return Err(Finding::new("CLASS", Rule::Private)),
     }
-    let uid = component.uid().map(str::trim).filter(|uid| !uid.is_empty()).ok_or(Finding::new("UID", Rule::Required))?;
+    let uid =
+        component.uid().map(str::trim).filter(|uid| !uid.is_empty()).ok_or(Finding::new("UID", Rule::Required))?;
     let attendees = attendees(component, own)?;
     let occurrences = occurrences::of(calendar, component, now - PAST, now + AHEAD)?;
     let cancelled = cancelling || matches!(component.status(), Some(ICalendarStatus::Cancelled));
@@ -184,25 +192,35 @@ fn attendees(component: &ICalendarComponent, own: &BTreeSet<String>) -> Result<V
     let mut people: Vec<(String, MeetingRole)> = Vec::new();
     let mut wrong = false;
     for entry in component.properties(&P::Attendee) {
-        let is = |wanted: &dyn Fn(&ICalendarParameterValue) -> bool| entry.params.iter().any(|param| wanted(&param.value));
+        let is =
+            |wanted: &dyn Fn(&ICalendarParameterValue) -> bool| entry.params.iter().any(|param| wanted(&param.value));
         let thing = is(&|value| {
-            matches!(value, ICalendarParameterValue::Cutype(ICalendarUserTypes::Room | ICalendarUserTypes::Resource | ICalendarUserTypes::Group))
+            matches!(
+                value,
+                ICalendarParameterValue::Cutype(
+                    ICalendarUserTypes::Room | ICalendarUserTypes::Resource | ICalendarUserTypes::Group
+                )
+            )
         });
-        let declined = is(&|value| matches!(value, ICalendarParameterValue::Partstat(ICalendarParticipationStatus::Declined)));
+        let declined =
+            is(&|value| matches!(value, ICalendarParameterValue::Partstat(ICalendarParticipationStatus::Declined)));
         if thing || declined {
             continue;
         }
         match address(entry.calendar_address()) {
             Some(email) if assumed.contains(&domain(&email)) || people.iter().any(|(known, _)| *known == email) => {}
             Some(email) => {
-                let role = if organizer.as_ref() == Some(&email) { MeetingRole::Organizer } else { MeetingRole::Attendee };
+                let role =
+                    if organizer.as_ref() == Some(&email) { MeetingRole::Organizer } else { MeetingRole::Attendee };
                 people.push((email, role));
             }
             None => wrong = true,
         }
     }
     // An organizer of a client is not always listed as an attendee.
-    if let Some(email) = organizer.filter(|email| !assumed.contains(&domain(email)) && people.iter().all(|(known, _)| known != email)) {
+    if let Some(email) =
+        organizer.filter(|email| !assumed.contains(&domain(email)) && people.iter().all(|(known, _)| known != email))
+    {
         people.push((email, MeetingRole::Organizer));
     }
     match (people.is_empty(), wrong) {
@@ -224,7 +242,13 @@ pub fn emails(items: &[Item]) -> BTreeSet<&str> {
 }
 
 /// Judges the items. The row's `line` is the event, counted from 1. Answers whether all were taken.
-pub fn read<'o>(items: &[Item], judge: &Judge, contacts: &ContactOf, defaults: &Defaults, output: &'o mut Output<'o>) -> bool {
+pub fn read<'o>(
+    items: &[Item],
+    judge: &Judge,
+    contacts: &ContactOf,
+    defaults: &Defaults,
+    output: &'o mut Output<'o>,
+) -> bool {
     let mut batches = Batches::new(output);
     for item in items {
         let index = batches.next_index();

@@ -3,8 +3,8 @@
 use calcard::{
     common::timezone::Tz,
     icalendar::{
-        ICalendar, ICalendarComponent, ICalendarComponentType, ICalendarParameterName, ICalendarProperty as P, ICalendarValue,
-        dates::TimeOrDelta,
+        ICalendar, ICalendarComponent, ICalendarComponentType, ICalendarParameterName, ICalendarProperty as P,
+        ICalendarValue, dates::TimeOrDelta,
     },
 };
 use chrono::{DateTime, Utc};
@@ -99,9 +99,10 @@ fn recurrence_id(calendar: &ICalendar, component: &ICalendarComponent) -> Result
 
 /// Starts of this series' occurrences that have an event of their own.
 fn overrides(calendar: &ICalendar, component: &ICalendarComponent) -> Result<Vec<DateTime<Utc>>, Finding> {
-    let others = calendar.components.iter().filter(|other| {
-        other.component_type == ICalendarComponentType::VEvent && other.uid() == component.uid()
-    });
+    let others = calendar
+        .components
+        .iter()
+        .filter(|other| other.component_type == ICalendarComponentType::VEvent && other.uid() == component.uid());
     others.filter_map(|other| recurrence_id(calendar, other).transpose()).collect()
 }
 

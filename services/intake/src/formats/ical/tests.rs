@@ -30,7 +30,9 @@ ATTENDEE;CN=営業:mailto:sales@persol-career.example\r\nATTENDEE;CUTYPE=ROOM:ma
 ATTENDEE;PARTSTAT=DECLINED:mailto:jiro@mihon.example\r\n";
 
 fn event(extra: &str) -> String {
-    format!("UID:e-1\r\nDTSTART;TZID=Asia/Tokyo:20261001T100000\r\nDTEND;TZID=Asia/Tokyo:20261001T110000\r\nSUMMARY:採用計画\r\nLOCATION:会議室\r\n{PEOPLE}{extra}")
+    format!(
+        "UID:e-1\r\nDTSTART;TZID=Asia/Tokyo:20261001T100000\r\nDTEND;TZID=Asia/Tokyo:20261001T110000\r\nSUMMARY:採用計画\r\nLOCATION:会議室\r\n{PEOPLE}{extra}"
+    )
 }
 
 fn rows(text: &str, own: &[&str]) -> Vec<Row> {
@@ -88,7 +90,8 @@ fn attendees_of_clients_share_a_meeting() {
 fn own_domains_are_told_or_the_organizers() {
     let told = rows(&calendar("PUBLISH", &[&event("")]), &["persol-career.example", "tehon.example"]);
     assert_eq!(told.len(), 1);
-    let theirs = event("").replace("ORGANIZER;CN=営業:mailto:sales@persol-career.example", "ORGANIZER:mailto:boss@mihon.example");
+    let theirs = event("")
+        .replace("ORGANIZER;CN=営業:mailto:sales@persol-career.example", "ORGANIZER:mailto:boss@mihon.example");
     let told = rows(&calendar("PUBLISH", &[&theirs]), &["persol-career.example"]);
     assert_eq!(told.len(), 3, "the client who invited is there, too");
 }
@@ -96,7 +99,8 @@ fn own_domains_are_told_or_the_organizers() {
 #[test]
 fn a_series_is_expanded_with_its_exceptions() {
     let series = event("RRULE:FREQ=WEEKLY;COUNT=4\r\nEXDATE;TZID=Asia/Tokyo:20261008T100000\r\n");
-    let moved = event("RECURRENCE-ID;TZID=Asia/Tokyo:20261015T100000\r\nSEQUENCE:1\r\n").replace("20261001T1", "20261016T1");
+    let moved =
+        event("RECURRENCE-ID;TZID=Asia/Tokyo:20261015T100000\r\nSEQUENCE:1\r\n").replace("20261001T1", "20261016T1");
     let all = meetings(&calendar("PUBLISH", &[&series, &moved]));
     let mut starts: Vec<_> = all.iter().map(|(_, meeting)| meeting.occurred_at.to_rfc3339()).collect();
     starts.dedup();
@@ -114,13 +118,18 @@ fn endless_series_end_at_the_horizon() {
     let all = meetings(&calendar("PUBLISH", &[&event("RRULE:FREQ=WEEKLY\r\n")]));
     let last = all.last().unwrap().1.occurred_at;
     assert!(last.to_rfc3339().starts_with("2027-02-1"), "{last}");
-    assert_eq!(refused(&calendar("PUBLISH", &[&event("RRULE:FREQ=SECONDLY\r\n")])), [("RRULE".to_owned(), Rule::Recurrence)]);
+    assert_eq!(
+        refused(&calendar("PUBLISH", &[&event("RRULE:FREQ=SECONDLY\r\n")])),
+        [("RRULE".to_owned(), Rule::Recurrence)]
+    );
 }
 
 #[test]
 fn cancellations_replace_what_they_cancel() {
     let confirmed = meetings(&calendar("REQUEST", &[&event("SEQUENCE:0\r\n")]));
-    for cancelled in [calendar("CANCEL", &[&event("SEQUENCE:1\r\n")]), calendar("PUBLISH", &[&event("STATUS:CANCELLED\r\n")])] {
+    for cancelled in
+        [calendar("CANCEL", &[&event("SEQUENCE:1\r\n")]), calendar("PUBLISH", &[&event("STATUS:CANCELLED\r\n")])]
+    {
         let cancelled = meetings(&cancelled);
         assert_eq!(cancelled[0].1.status, MeetingStatus::Cancelled);
         assert_eq!(cancelled[0].0.id, confirmed[0].0.id);
@@ -131,9 +140,16 @@ fn cancellations_replace_what_they_cancel() {
 #[test]
 fn private_and_unusable_events_are_refused_and_cost_no_other() {
     for class in ["PRIVATE", "CONFIDENTIAL", "X-SECRET"] {
-        assert_eq!(refused(&calendar("PUBLISH", &[&event(&format!("CLASS:{class}\r\n"))])), [("CLASS".to_owned(), Rule::Private)]);
+        assert_eq!(
+            refused(&calendar("PUBLISH", &[&event(&format!("CLASS:{class}\r\n"))])),
+            [("CLASS".to_owned(), Rule::Private)]
+        );
     }
-    let alone = event("").lines().filter(|line| !line.starts_with("ATTENDEE")).map(|line| format!("{line}\r\n")).collect::<String>();
+    let alone = event("")
+        .lines()
+        .filter(|line| !line.starts_with("ATTENDEE"))
+        .map(|line| format!("{line}\r\n"))
+        .collect::<String>();
     assert_eq!(refused(&calendar("PUBLISH", &[&alone])), [("ATTENDEE".to_owned(), Rule::NoAttendee)]);
     let zone = event("").replace("TZID=Asia/Tokyo", "TZID=Mars/Olympus");
     assert_eq!(refused(&calendar("PUBLISH", &[&zone])), [("DTSTART".to_owned(), Rule::TimeZone)]);
@@ -148,7 +164,10 @@ fn files_that_are_no_calendar_or_end_early() {
     let whole = calendar("PUBLISH", &[&event("")]);
     assert_eq!(parse(b"hello", &own, now).unwrap_err(), CalendarError::None);
     assert_eq!(parse(&whole.as_bytes()[..whole.len() - 40], &own, now).unwrap_err(), CalendarError::Truncated);
-    assert_eq!(parse(b"BEGIN:VCALENDAR\r\nSUMMARY:\xFF\xFE\xFF\r\nEND:VCALENDAR", &own, now).unwrap_err(), CalendarError::Encoding);
+    assert_eq!(
+        parse(b"BEGIN:VCALENDAR\r\nSUMMARY:\xFF\xFE\xFF\r\nEND:VCALENDAR", &own, now).unwrap_err(),
+        CalendarError::Encoding
+    );
     assert!(matches!(parse(whole.as_bytes(), &own, now).unwrap().first(), Some(Item::Attendee(_))));
 }
 
@@ -156,6 +175,8 @@ fn files_that_are_no_calendar_or_end_early() {
 fn time_zones_of_outlook_and_days_without_time() {
     let outlook = event("").replace("TZID=Asia/Tokyo", "TZID=\"Tokyo Standard Time\"");
     assert_eq!(meetings(&calendar("PUBLISH", &[&outlook]))[0].1.occurred_at.to_rfc3339(), "2026-10-01T01:00:00+00:00");
-    let day = event("").replace("DTSTART;TZID=Asia/Tokyo:20261001T100000", "DTSTART;VALUE=DATE:20261001").replace("DTEND;TZID=Asia/Tokyo:20261001T110000\r\n", "");
+    let day = event("")
+        .replace("DTSTART;TZID=Asia/Tokyo:20261001T100000", "DTSTART;VALUE=DATE:20261001")
+        .replace("DTEND;TZID=Asia/Tokyo:20261001T110000\r\n", "");
     assert_eq!(meetings(&calendar("PUBLISH", &[&day]))[0].1.occurred_at.to_rfc3339(), "2026-09-30T15:00:00+00:00");
 }

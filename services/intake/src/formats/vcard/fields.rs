@@ -1,7 +1,9 @@
 //! What a card's properties mean for us. What is not of the organisation (home address, private mail, birthday, notes) is
 //! not in the notice and is left out.
 
-use calcard::vcard::{VCard, VCardEntry, VCardKind, VCardParameterName, VCardParameterValue, VCardProperty as P, VCardType, VCardValue};
+use calcard::vcard::{
+    VCard, VCardEntry, VCardKind, VCardParameterName, VCardParameterValue, VCardProperty as P, VCardType, VCardValue,
+};
 use chrono::NaiveDate;
 
 use crate::{
@@ -45,8 +47,19 @@ struct Kinds {
 impl Reading<'_> {
     fn entry(&mut self, entry: &VCardEntry, position: usize) -> Result<(), Finding> {
         match &entry.name {
-            P::Begin | P::End | P::Version | P::Prodid | P::Rev | P::Source | P::Created | P::Language | P::Lang | P::Clientpidmap
-            | P::Xml | P::Jsprop | P::Url => {}
+            P::Begin
+            | P::End
+            | P::Version
+            | P::Prodid
+            | P::Rev
+            | P::Source
+            | P::Created
+            | P::Language
+            | P::Lang
+            | P::Clientpidmap
+            | P::Xml
+            | P::Jsprop
+            | P::Url => {}
             P::Kind => match entry.values.first() {
                 Some(VCardValue::Kind(VCardKind::Individual)) | None => {}
                 Some(VCardValue::Text(text)) if text.eq_ignore_ascii_case("individual") => {}
@@ -143,7 +156,9 @@ impl Reading<'_> {
         }
         if let Some(group) = &entry.group {
             let labels = self.vcard.entries.iter().filter(|other| other.group.as_ref() == Some(group));
-            for label in labels.filter(|other| matches!(&other.name, P::Other(name) if name.eq_ignore_ascii_case("X-ABLabel"))) {
+            for label in
+                labels.filter(|other| matches!(&other.name, P::Other(name) if name.eq_ignore_ascii_case("X-ABLabel")))
+            {
                 let label = text(label, 0).unwrap_or_default().to_lowercase();
                 kinds.direct |= label.contains("直通");
                 kinds.fax |= label.contains("fax") || label.contains("ファックス");

@@ -32,14 +32,14 @@ pub fn read<'o>(input: &mut Input<'_>, judge: &Judge, defaults: &Defaults, outpu
         }
         splitter.feed(&chunk);
         while let Some(card) = splitter.next() {
-            if !batches.push(row(card, &mut splitter.encoding, judge, defaults, batches.next_index())) {
+            if !batches.push(row(&card, &mut splitter.encoding, judge, defaults, batches.next_index())) {
                 return false;
             }
         }
     }
     splitter.feed(b"\n");
     while let Some(card) = splitter.next() {
-        if !batches.push(row(card, &mut splitter.encoding, judge, defaults, batches.next_index())) {
+        if !batches.push(row(&card, &mut splitter.encoding, judge, defaults, batches.next_index())) {
             return false;
         }
     }
@@ -50,7 +50,7 @@ pub fn read<'o>(input: &mut Input<'_>, judge: &Judge, defaults: &Defaults, outpu
     batches.flush()
 }
 
-fn row(card: Cut, encoding: &mut Option<Encoding>, judge: &Judge, defaults: &Defaults, index: u64) -> Row {
+fn row(card: &Cut, encoding: &mut Option<Encoding>, judge: &Judge, defaults: &Defaults, index: u64) -> Row {
     let place = Place { index, line: Some(card.line) };
     let bad = |rule| Row::bad(place, Finding::new("card", rule));
     if card.too_long {
@@ -69,14 +69,14 @@ fn row(card: Cut, encoding: &mut Option<Encoding>, judge: &Judge, defaults: &Def
     *encoding = Some(own);
     match Parser::new(&text).entry() {
         Entry::VCard(vcard) => match fields::card(&vcard, judge.today()) {
-            Ok((fields, ignored)) => warn(judge.contact(&fields, defaults, OWN, place), ignored),
+            Ok((fields, ignored)) => warn(judge.contact(&fields, defaults, OWN, place), &ignored),
             Err(finding) => Row::bad(place, finding),
         },
         _ => bad(Rule::NotACard),
     }
 }
 
-fn warn(row: Row, ignored: Vec<String>) -> Row {
+fn warn(row: Row, ignored: &[String]) -> Row {
     match row {
         Row::Good(mut candidate) if !ignored.is_empty() => {
             candidate.warnings.push(Finding::new(ignored.join(", "), Rule::Ignored));

@@ -50,7 +50,10 @@ fn a_card_of_version_3_with_all_its_habits() {
         assert_eq!((text(&name.family), text(&name.given_kana)), ("見本".into(), "タロウ".into()));
         assert_eq!((text(&card.organisation), text(&card.department)), ("株式会社見本, 本社".into(), "人事部".into()));
         assert_eq!((text(&card.title), text(&card.email)), ("部長".into(), "taro@mihon.example".into()));
-        assert_eq!((text(&card.telephone), text(&card.direct_telephone)), ("+81300000000".into(), "+81300000002".into()));
+        assert_eq!(
+            (text(&card.telephone), text(&card.direct_telephone)),
+            ("+81300000000".into(), "+81300000002".into())
+        );
         assert_eq!((text(&card.mobile), text(&card.fax)), ("+819000000000".into(), "+81300000001".into()));
         assert_eq!((text(&card.postal_code), text(&card.address)), ("151-0053".into(), "東京都渋谷区見本町1-1".into()));
     }
@@ -66,8 +69,13 @@ TEL;VALUE=uri;TYPE=\"work,fax\":tel:03-0000-0001\nEMAIL;TYPE=work:hanako@mihon.e
 
 #[test]
 fn version_2_1_of_an_old_telephone_in_shift_jis() {
-    let head = b"BEGIN:VCARD\r\nVERSION:2.1\r\nN;CHARSET=SHIFT_JIS;ENCODING=QUOTED-PRINTABLE:=8C=A9=96{;=91=BE=98=59;;;\r\n".to_vec();
-    let kana = SHIFT_JIS.encode("SOUND;X-IRMC-N;CHARSET=SHIFT_JIS:ﾐﾎﾝ;ﾀﾛｳ;;;\r\nORG;CHARSET=SHIFT_JIS:表示ソ;能\r\n").0.into_owned();
+    let head =
+        b"BEGIN:VCARD\r\nVERSION:2.1\r\nN;CHARSET=SHIFT_JIS;ENCODING=QUOTED-PRINTABLE:=8C=A9=96{;=91=BE=98=59;;;\r\n"
+            .to_vec();
+    let kana = SHIFT_JIS
+        .encode("SOUND;X-IRMC-N;CHARSET=SHIFT_JIS:ﾐﾎﾝ;ﾀﾛｳ;;;\r\nORG;CHARSET=SHIFT_JIS:表示ソ;能\r\n")
+        .0
+        .into_owned();
     let tail = b"TEL;CELL;VOICE:09000000000\r\nEMAIL;INTERNET:taro@mihon.example\r\nEND:VCARD\r\n".to_vec();
     let bytes = [head, kana, tail].concat();
     let card = contact(&good(rows(&bytes, 33).remove(0)));
