@@ -145,7 +145,11 @@ impl SnapshotWatch {
         if number < self.highest {
             return Offer::Older { number, highest: self.highest };
         }
-        let policy = match Policy::load(snapshot) {
+        let loaded = match self.sender.borrow().as_deref() {
+            Some(current) => Policy::load_after(snapshot, current),
+            None => Policy::load(snapshot),
+        };
+        let policy = match loaded {
             Ok(policy) => Arc::new(policy),
             Err(error) => return Offer::Unloadable(error),
         };

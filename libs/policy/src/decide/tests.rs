@@ -181,6 +181,27 @@ fn a_request_for_a_purpose_outside_the_notice_is_refused_before_anyone_approves(
 }
 
 #[test]
+fn a_policy_loaded_after_another_decides_by_its_own_state_and_rules() {
+    let first = Policy::load(snapshot()).unwrap();
+    let login: Login = "ju-sub-sales-1".parse().unwrap();
+    let topic: TopicName = "jointuse.contact".parse().unwrap();
+    let ask = Request { login: &login, action: Action::Deliver, topic: &topic, topic_id: None, at: now() };
+    let mut revoked = snapshot();
+    revoked.credentials[0].live = false;
+    let second = Policy::load_after(revoked, &first).unwrap();
+    assert!(decide(&ask, &first).is_ok());
+    assert_eq!(decide(&ask, &second).unwrap_err().rule_ids(), ["credential-live"]);
+    let mut other_rules = snapshot();
+    other_rules.rules.text =
+        "@id(\"closed\") @says(\"closed\") @source(\"test\") forbid (principal, action, resource);".into();
+    let third = Policy::load_after(other_rules, &second).unwrap();
+    assert_eq!(decide(&ask, &third).unwrap_err().rule_ids(), ["closed"]);
+    let mut broken = snapshot();
+    broken.rules.text = "permit".into();
+    assert!(Policy::load_after(broken, &third).is_err());
+}
+
+#[test]
 fn rules_that_do_not_fit_the_schema_or_lack_an_id_are_not_loaded() {
     let load = |text: &str| {
         let mut s = snapshot();
