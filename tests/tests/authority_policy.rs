@@ -18,11 +18,11 @@ use serde_json::json;
 use testkit::stack::{Name, Stack};
 
 /// Changes measured from call to topic.
-const MEASURED: usize = 100;
+const MEASURED: usize = 60;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn decisions_are_told() {
-    let mut rig = Rig::start(Stack::builder().policy_validity(4, 1)).await;
+    let mut rig = Rig::start(Stack::builder().policy_validity(12, 3)).await;
     heartbeats_grow(&rig).await;
     let credential = a_subscription_is_told(&rig).await;
     latency(&rig).await;
@@ -48,7 +48,7 @@ async fn heartbeats_grow(rig: &Rig) {
     let first = rig.hears("a first snapshot", |_| true).await.snapshot;
     let third = rig.hears("a heartbeat", |s| s.number >= first.number + 2).await.snapshot;
     assert_eq!(third.changed_at, rig.newest().changed_at, "nothing changed meanwhile");
-    assert!(third.expires_at - third.issued_at == TimeDelta::seconds(4));
+    assert!(third.expires_at - third.issued_at == TimeDelta::seconds(12));
     let topics: Vec<_> = third.topics.iter().map(|topic| topic.kafka_id.is_some()).collect();
     assert_eq!(topics, [true; 5], "snapshots carry the topics' ids");
     assert_eq!(third.token_keys.len(), 1);
@@ -95,7 +95,7 @@ async fn latency(rig: &Rig) {
         let (p50, p99) = (percentile(times, 50), percentile(times, 99));
         println!("change call -> {what}: p50 {p50:?}, p99 {p99:?} of {MEASURED}");
         // Far above what it takes, far below the heartbeat: a busy machine passes, a change that waits for it does not.
-        assert!(p50 < Duration::from_millis(500), "{what}: {p50:?}");
+        assert!(p50 < Duration::from_millis(1_500), "{what}: {p50:?}");
     }
 }
 
@@ -116,22 +116,22 @@ async fn changes_at_once_share_snapshots(rig: &Rig) {
 async fn the_next_notice_takes_over_at_its_time(rig: &Rig) {
     let mut next = notice();
     next.purposes = ids(&[authority_rig::PURPOSE, "own-services-guidance"]);
-    next.effective_from = Utc::now() + TimeDelta::milliseconds(3_700);
+    next.effective_from = Utc::now() + TimeDelta::milliseconds(6_500);
     let drafted: Notice = rig.first.post("/v1/companies/persol-career/notices", &next).await.unwrap();
     rig.bring_in("persol-career", drafted.version, "").await.unwrap();
     let version = |s: &policy::Snapshot| {
         s.companies.iter().find(|c| c.id.as_str() == "persol-career").and_then(|c| Some(c.notice.as_ref()?.version))
     };
-    assert_eq!(version(&rig.newest()), Some(1), "the old one is in force until then");
+    let activated = rig.newest();
+    assert_eq!(version(&activated), Some(1), "the old one is in force until then");
     let switched = rig.hears("the next notice", |s| version(s) == Some(2)).await.snapshot;
     assert!(switched.issued_at >= next.effective_from - TimeDelta::milliseconds(1));
-    assert!(switched.issued_at - next.effective_from < TimeDelta::milliseconds(900), "not only at the next heartbeat");
+    assert!(switched.issued_at - next.effective_from < TimeDelta::seconds(1), "not only at the next heartbeat");
     for heard in rig.heard() {
-        if version(&heard.snapshot) == Some(1) {
-            assert!(heard.snapshot.expires_at <= next.effective_from + TimeDelta::seconds(2), "{}", heard.snapshot.number);
-        }
-        if heard.snapshot.number + 1 >= switched.number {
-            break;
+        // What was issued in between may be relied on hardly longer than the old notice.
+        if (activated.number..switched.number).contains(&heard.snapshot.number) {
+            let latest = next.effective_from + TimeDelta::seconds(2);
+            assert!(heard.snapshot.expires_at <= latest, "{}", heard.snapshot.number);
         }
     }
     let notices: Vec<Notice> = rig.first.get("/v1/companies/persol-career/notices").await.unwrap();

@@ -17,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     decide::{decide, note, read},
-    policy::as_of,
+    policy::Present,
 };
 use crate::{
     auth::Operator,
@@ -172,14 +172,14 @@ async fn request(
 ) -> Result<(StatusCode, Json<GrantView>), Problem> {
     grant::check_request(&new, contract::catalogue())?;
     let id = typed(kind, &new.id).map_err(|_| Refusal::invalid("id", "must be a slug: a-z, 0-9 and '-', at most 40"))?;
-    let rules = app.rules.clone();
+    let present = Present::new(app);
     let (action, noun) = (action(kind, "request"), kind_text(kind));
     let asked = decide(app, action, move |conn, at| {
         if db::companies::find(conn, &new.company, at)?.is_none() {
             return Err(Refusal::invalid("company", "there is no such company"));
         }
         let asked = db::snapshot::grant(id.clone(), jointuse::GrantState::Requested, new.clone());
-        policy::decide_request(&asked, at, &as_of(conn, &rules, at)?)?;
+        policy::decide_request(&asked, at, &present.policy(conn, at)?)?;
         db::grants::add(conn, &id, &new, &by, at)?;
         note(conn, at, &by, action, &format!("{noun} {}", id.as_str()), "")?;
         Ok(required(conn, &id)?.view)
@@ -195,13 +195,13 @@ async fn take(
     reason: String,
 ) -> Result<Json<GrantView>, Problem> {
     let action = action(id.kind(), step.verb());
-    let rules = app.rules.clone();
+    let present = Present::new(app);
     let stepped = decide(app, action, move |conn, at| {
         let stored = required(conn, &id)?;
         grant::check_step(&stored.view, &stored.stepped_by, step, &by, &reason)?;
         if matches!(step, GrantStep::Approve | GrantStep::Resume) {
             let asked = db::snapshot::grant(id.clone(), stored.view.state, stored.view.asked);
-            policy::decide_request(&asked, at, &as_of(conn, &rules, at)?)?;
+            policy::decide_request(&asked, at, &present.policy(conn, at)?)?;
         }
         let decides = matches!(step, GrantStep::Approve | GrantStep::Decline);
         let row = db::grants::GrantStep { to: step.to(), by: &by, at, reason: reason.trim(), decides };

@@ -1,5 +1,7 @@
 //! The policy in force, and why it decides as it does.
 
+use std::sync::Arc;
+
 use authority_api::types::{Explain, Explanation, PolicyView};
 use axum::extract::State;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,7 +11,12 @@ use policy::{Policy, Request, Snapshot};
 use runtime::{Problem, extract::Json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{cluster, db, error::Refusal, issue::RuleBook, state::AppState};
+use crate::{
+    cluster, db,
+    error::Refusal,
+    issue::RuleBook,
+    state::{App, AppState},
+};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(get_catalogue)).routes(routes!(get_policy)).routes(routes!(explain_policy))
@@ -64,22 +71,39 @@ async fn explain_policy(State(app): State<AppState>, Json(ask): Json<Explain>) -
     }))
 }
 
-/// The policy as the database has it inside this transaction, for decisions that must not rest on an older one. It is
-/// never issued; its number is 0.
-pub(super) fn as_of(conn: &mut PgConnection, rules: &RuleBook, at: DateTime<Utc>) -> Result<Policy, Refusal> {
-    let rules = rules.in_force(at).map_err(|_| Refusal::NoPolicy)?;
-    let topic_ids = cluster::recorded_topic_ids(conn)?;
-    let decided = db::snapshot::read(conn, &topic_ids, at)?;
-    Ok(Policy::load(Snapshot {
-        number: 0,
-        issued_at: at,
-        expires_at: at + TimeDelta::minutes(1),
-        changed_at: at,
-        rules,
-        companies: decided.companies,
-        grants: decided.grants,
-        credentials: decided.credentials,
-        topics: decided.topics,
-        token_keys: Vec::new(),
-    })?)
+/// Makes policies from the database as it is inside a transaction, for decisions that must not rest on an older one.
+#[derive(Debug, Clone)]
+pub(super) struct Present {
+    rules: RuleBook,
+    /// Spares parsing its rules again.
+    latest: Option<Arc<Policy>>,
+}
+
+impl Present {
+    pub(super) fn new(app: &App) -> Self {
+        Self { rules: app.rules.clone(), latest: app.publisher.latest() }
+    }
+
+    /// The policy at `at`. It is never issued; its number is 0.
+    pub(super) fn policy(&self, conn: &mut PgConnection, at: DateTime<Utc>) -> Result<Policy, Refusal> {
+        let rules = self.rules.in_force(at).map_err(|_| Refusal::NoPolicy)?;
+        let topic_ids = cluster::recorded_topic_ids(conn)?;
+        let decided = db::snapshot::read(conn, &topic_ids, at)?;
+        let snapshot = Snapshot {
+            number: 0,
+            issued_at: at,
+            expires_at: at + TimeDelta::minutes(1),
+            changed_at: at,
+            rules,
+            companies: decided.companies,
+            grants: decided.grants,
+            credentials: decided.credentials,
+            topics: decided.topics,
+            token_keys: Vec::new(),
+        };
+        Ok(match &self.latest {
+            Some(latest) => Policy::load_after(snapshot, latest)?,
+            None => Policy::load(snapshot)?,
+        })
+    }
 }

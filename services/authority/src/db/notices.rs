@@ -9,6 +9,7 @@ use jointuse::{CompanyId, OperatorName};
 use store::StoreError;
 
 use super::{
+    activity::{self, Step},
     count, parsed,
     schema::{notice, notice_evidence},
     set, texts, word,
@@ -219,8 +220,8 @@ pub(crate) fn activate(
 }
 
 /// Marks activated versions as superseded that a newer activated one, effective at `at`, has replaced, and those that
-/// never became effective because a newer one is effective no later. Gives (company, version).
-pub(crate) fn supersede(conn: &mut PgConnection, at: DateTime<Utc>) -> Result<Vec<(String, i32)>, StoreError> {
+/// never became effective because a newer one is effective no later; writes the activities.
+pub(crate) fn supersede(conn: &mut PgConnection, at: DateTime<Utc>) -> Result<(), StoreError> {
     let newer = diesel::alias!(notice as newer);
     let replaced: Vec<(String, i32)> = notice::table
         .filter(notice::state.eq(NoticeState::Active.as_str()))
@@ -242,8 +243,11 @@ pub(crate) fn supersede(conn: &mut PgConnection, at: DateTime<Utc>) -> Result<Ve
         diesel::update(notice::table.find((company, version)))
             .set(notice::state.eq(NoticeState::Superseded.as_str()))
             .execute(conn)?;
+        let subject = format!("{company}/{version}");
+        let reason = "a newer version is in force";
+        activity::record(conn, Step { at, operator: None, action: "notice.supersede", subject: &subject, reason })?;
     }
-    Ok(replaced)
+    Ok(())
 }
 
 /// When the next activated version becomes effective after `at`, over all companies.

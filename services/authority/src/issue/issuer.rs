@@ -6,7 +6,7 @@ use authority_api::SnapshotSigner;
 use bus::{Producer, Record};
 use chrono::{DateTime, TimeDelta, Utc};
 use jointuse::Clock;
-use policy::{LoadError, Policy, RuleSet, Snapshot, TokenKey};
+use policy::{LoadError, Policy, Snapshot, TokenKey};
 use runtime::Check;
 use store::{Store, StoreError};
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Inbox, Request, RuleBook, RulesError};
 use crate::{
     cluster,
-    db::{self, activity, snapshot::Decided},
+    db::{self, snapshot::Decided},
     metrics::Metrics,
 };
 
@@ -39,8 +39,6 @@ enum IssueError {
     Sign(#[from] serde_json::Error),
     #[error("the brokers did not take it")]
     Produce(#[from] bus::ProduceError),
-    #[error("loading the policy panicked")]
-    Panicked,
 }
 
 impl IssueError {
@@ -49,7 +47,7 @@ impl IssueError {
         match self {
             Self::Rules(_) | Self::Load(_) => "rules",
             Self::Store(_) => "database",
-            Self::Sign(_) | Self::Panicked => "signing",
+            Self::Sign(_) => "signing",
             Self::Produce(_) => "brokers",
         }
     }
@@ -76,8 +74,6 @@ pub(crate) struct Issuer {
     parts: IssuerParts,
     inbox: Inbox,
     metrics: Metrics,
-    /// Rules that loaded before: a snapshot with them need not be loaded before it is sent.
-    proven: Option<RuleSet>,
     /// Until when the newest snapshot that the brokers took is valid.
     told_until: Option<DateTime<Utc>>,
 }
@@ -92,7 +88,7 @@ struct Issued {
 
 impl Issuer {
     pub(crate) fn new(parts: IssuerParts, inbox: Inbox) -> Self {
-        Self { parts, inbox, metrics: Metrics::new(), proven: None, told_until: None }
+        Self { parts, inbox, metrics: Metrics::new(), told_until: None }
     }
 
     /// Issues at start, at every change, at every heartbeat and when a notice becomes effective, until nobody can ask
@@ -158,7 +154,7 @@ impl Issuer {
             issued_at: now,
             expires_at,
             changed_at: numbered.changed_at,
-            rules: rules.clone(),
+            rules,
             companies: decided.companies,
             grants: decided.grants,
             credentials: decided.credentials,
@@ -166,37 +162,25 @@ impl Issuer {
             token_keys: self.parts.token_keys.clone(),
         };
         let signed = self.parts.signer.sign(&snapshot)?;
+        // Rules are validated strictly before anything is issued by them.
+        let previous = self.inbox.policy.borrow().clone();
+        let loaded = match previous {
+            Some(previous) => Policy::load_after(snapshot, &previous)?,
+            None => Policy::load(snapshot)?,
+        };
+        // In force here at once: what is decided must not wait for brokers that are away.
+        self.inbox.policy.send_replace(Some(Arc::new(loaded)));
         let record = Record::new(Arc::clone(&self.parts.topic), KEY, signed);
-        // Rules are validated strictly before anything is issued by them; parsing them takes longer than sending.
-        if self.proven.as_ref() == Some(&rules) {
-            let (sent, loaded) = tokio::join!(self.parts.producer.send(record), load(snapshot));
-            self.inbox.policy.send_replace(Some(loaded?));
-            sent?;
-        } else {
-            let loaded = load(snapshot).await?;
-            self.proven = Some(rules);
-            self.inbox.policy.send_replace(Some(loaded));
-            self.parts.producer.send(record).await?;
-        }
+        self.parts.producer.send(record).await?;
         Ok(Issued { number: numbered.number, expires_at, boundary })
     }
-}
-
-/// Milliseconds of a core: beside the runtime.
-async fn load(snapshot: Snapshot) -> Result<Arc<Policy>, IssueError> {
-    let loaded = tokio::task::spawn_blocking(move || Policy::load(snapshot)).await;
-    Ok(Arc::new(loaded.map_err(|_| IssueError::Panicked)??))
 }
 
 type Read = (db::policy_issue::Numbered, Decided, Option<DateTime<Utc>>);
 
 fn read(conn: &mut diesel::PgConnection, at: DateTime<Utc>) -> Result<Read, StoreError> {
     let numbered = db::policy_issue::next(conn, at)?;
-    for (company, version) in db::notices::supersede(conn, at)? {
-        let subject = format!("{company}/{version}");
-        let step = activity::Step { at, operator: None, action: "notice.supersede", subject: &subject, reason: "" };
-        activity::record(conn, step)?;
-    }
+    db::notices::supersede(conn, at)?;
     let topic_ids = cluster::recorded_topic_ids(conn)?;
     let decided = db::snapshot::read(conn, &topic_ids, at)?;
     let boundary = db::notices::next_effective(conn, at)?;

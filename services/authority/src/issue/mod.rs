@@ -73,6 +73,11 @@ impl Publisher {
         let _ = self.requests.try_send(Request { at, done });
     }
 
+    /// The newest policy that was issued, valid or not: to load others after it.
+    pub(crate) fn latest(&self) -> Option<Arc<Policy>> {
+        self.policy.borrow().clone()
+    }
+
     /// The newest policy that was issued, if it is valid at `at`.
     ///
     /// # Errors
