@@ -46,6 +46,8 @@ pub struct ProduceOptions {
     pub compression: Compression,
     /// Most bytes that wait for acknowledgement; beyond it [`Producer::send_all`] waits.
     pub buffer_bytes: usize,
+    /// Largest record; the topic's `max.message.bytes` must allow it too.
+    pub max_record_bytes: usize,
 }
 
 impl Default for ProduceOptions {
@@ -55,14 +57,15 @@ impl Default for ProduceOptions {
             delivery_timeout: Duration::from_secs(20),
             compression: Compression::None,
             buffer_bytes: 64 << 20,
+            max_record_bytes: 1_000_000,
         }
     }
 }
 
 impl ProduceOptions {
-    /// For control records: nothing waits for anything.
+    /// For control records: nothing waits for anything, and a policy of many companies is one record of up to 16 MiB.
     pub fn low_latency() -> Self {
-        Self { linger: Duration::ZERO, ..Self::default() }
+        Self { linger: Duration::ZERO, max_record_bytes: 16 << 20, ..Self::default() }
     }
 }
 
@@ -110,6 +113,7 @@ impl Producer {
             .set("linger.ms", options.linger.as_millis().to_string())
             .set("message.timeout.ms", options.delivery_timeout.as_millis().max(1).to_string())
             .set("compression.type", compression)
+            .set("message.max.bytes", options.max_record_bytes.to_string())
             .set("batch.num.messages", "20000")
             .set("queue.buffering.max.messages", "1000000")
             .set("queue.buffering.max.kbytes", (options.buffer_bytes >> 10).max(1024).to_string());
