@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use config::{Config, ConfigError as LayerError, Map, Source, Value, ValueKind};
+use secret::{SecretError, SecretFile};
 use serde::{Deserialize as _, de::DeserializeOwned};
 
 use crate::sections::{ShutdownConfig, TelemetryConfig};
@@ -36,6 +37,16 @@ impl Invalid {
     /// Names a key and what is wrong with it.
     pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
         Self { key: key.into(), message: message.into() }
+    }
+
+    /// A secret file that is there and cannot be used, because others may open it, say. One that is not there yet is a
+    /// matter of the machine, not of the configuration: the start fails without it.
+    pub fn secret(key: &str, file: &SecretFile) -> Option<Self> {
+        match file.read_bytes() {
+            Ok(_) => None,
+            Err(SecretError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => Some(Self::new(key, error.to_string())),
+        }
     }
 }
 
@@ -95,8 +106,16 @@ impl Layers {
     /// The first key that is unknown, missing or of a wrong type; or everything that [`Settings::validate`] found.
     pub fn parse<T: Settings>(&self) -> Result<T, ConfigError> {
         let settings: T = self.deserialize()?;
-        let invalid = settings.validate();
-        if invalid.is_empty() { Ok(settings) } else { Err(ConfigError::Invalid { invalid }) }
+        let mut invalid = settings.validate();
+        if invalid.is_empty() {
+            return Ok(settings);
+        }
+        for Invalid { key, message } in &mut invalid {
+            if let Some(origin) = self.leaf(key).and_then(Value::origin) {
+                *message = format!("{message}\n  value from: {origin}");
+            }
+        }
+        Err(ConfigError::Invalid { invalid })
     }
 
     /// Gives the layers their types, without checks of the service.
@@ -126,6 +145,15 @@ impl Layers {
     /// The configuration in force as TOML, each value with its origin, secrets redacted.
     pub fn print(&self) -> String {
         print::toml(&self.merged)
+    }
+
+    /// The value of a key; none for a section.
+    fn leaf(&self, key: &str) -> Option<&Value> {
+        let value = key.split('.').try_fold(&self.merged, |value, part| match &value.kind {
+            ValueKind::Table(table) => table.get(part),
+            _ => None,
+        })?;
+        (!matches!(value.kind, ValueKind::Table(_))).then_some(value)
     }
 
     fn origin(&self, key: &str) -> Option<&str> {

@@ -1,4 +1,6 @@
-//! W3C trace context (traceparent, tracestate) in and out of text maps: HTTP headers and Kafka headers.
+//! W3C trace context (traceparent) in and out of text maps: HTTP headers and Kafka headers.
+//!
+//! `tracestate` is not passed on: it is free text of whoever calls, and would land in the headers of records.
 
 use std::marker::PhantomData;
 
@@ -24,7 +26,7 @@ struct Lookup<'a, F>(F, PhantomData<&'a str>);
 
 impl<'a, F: Fn(&str) -> Option<&'a str>> Extractor for Lookup<'a, F> {
     fn get(&self, key: &str) -> Option<&str> {
-        (self.0)(key)
+        (key == "traceparent").then(|| (self.0)(key)).flatten()
     }
 
     fn keys(&self) -> Vec<&str> {

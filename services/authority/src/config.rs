@@ -155,7 +155,9 @@ impl Settings for Config {
             "only logins that begin with ju- are managed",
         );
         require(
-            self.public.url.is_empty() || self.public.url.starts_with("http://") || self.public.url.starts_with("https://"),
+            self.public.url.is_empty()
+                || self.public.url.starts_with("http://")
+                || self.public.url.starts_with("https://"),
             "public.url",
             "must begin with http:// or https://, or be empty",
         );
@@ -167,6 +169,11 @@ impl Settings for Config {
             if let Err(error) = good {
                 invalid.push(Invalid::new(key, error.to_string()));
             }
+        }
+        let database = self.database.password_file.as_ref();
+        invalid.extend(database.and_then(|file| Invalid::secret("database.password_file", file)));
+        for (login, file) in &self.cluster.services {
+            invalid.extend(Invalid::secret(&format!("cluster.services.{login}"), file));
         }
         if let Err(error) = self.database.validate() {
             invalid.push(Invalid::new("database", error.to_string()));
@@ -185,10 +192,8 @@ mod tests {
     const DEFAULT: &str = include_str!("../default.toml");
 
     fn invalid(edit: impl Fn(&str) -> String) -> Vec<String> {
-        let config: Config = runtime::config::Layers::read("AUTHORITY", &edit(DEFAULT), None, [])
-            .unwrap()
-            .deserialize()
-            .unwrap();
+        let config: Config =
+            runtime::config::Layers::read("AUTHORITY", &edit(DEFAULT), None, []).unwrap().deserialize().unwrap();
         config.validate().into_iter().map(|invalid| invalid.key).collect()
     }
 

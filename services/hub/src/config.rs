@@ -158,6 +158,9 @@ impl Settings for Config {
         if let Err(error) = self.database.validate() {
             invalid.push(Invalid::new("database", error.to_string()));
         }
+        invalid.extend(Invalid::secret("kafka.password_file", &self.kafka.password_file));
+        let database = self.database.password_file.as_ref();
+        invalid.extend(database.and_then(|file| Invalid::secret("database.password_file", file)));
         invalid
     }
 }
