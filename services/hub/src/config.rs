@@ -170,3 +170,44 @@ pub(crate) fn port_of(base: u16, node: i32) -> Option<u16> {
     let node = u16::try_from(node).ok()?;
     if base == 0 { Some(0) } else { base.checked_add(node) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(environment: &[(&str, &str)]) -> Result<Config, String> {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        runtime::config::Layers::read("HUB", include_str!("../default.toml"), None, environment)
+            .and_then(|layers| layers.parse())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_defaults_hold() {
+        let config = parsed(&[]).unwrap();
+        assert_eq!(config.bootstrap().len(), 1);
+        assert_eq!(Limits::from(&config.limits).login, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn what_cannot_be_is_said_with_its_key() {
+        for (name, value, key) in [
+            ("HUB__LIMITS__FETCH_BYTES", "1000", "limits.fetch_bytes"),
+            ("HUB__LIMITS__ANSWER_BYTES", "1000", "limits.answer_bytes"),
+            ("HUB__LISTEN__BROKER_PORT_BASE", "65535", "listen.node_ids"),
+            ("HUB__KAFKA__BOOTSTRAP", "nowhere", "kafka.bootstrap"),
+            ("HUB__DATABASE__URL", "postgresql://a:b@db/hub", "database"),
+        ] {
+            let error = parsed(&[(name, value), ("HUB__LISTEN__NODE_IDS", "1,2")]).unwrap_err();
+            assert!(error.contains(key), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn ports_follow_from_node_ids() {
+        assert_eq!(port_of(9200, 3), Some(9203));
+        assert_eq!(port_of(0, 3), Some(0));
+        assert_eq!(port_of(9200, -1), None);
+        assert_eq!(port_of(65_535, 1), None);
+    }
+}

@@ -57,7 +57,6 @@ pub(crate) async fn policy(
                 );
             }
         }
-        TailEvent::Record { value: None, .. } => {}
         TailEvent::CaughtUp => {
             caught_up = true;
             // The newest on the topic is older than what an earlier run decided by: someone took snapshots away.
@@ -67,7 +66,7 @@ pub(crate) async fn policy(
             }
         }
         TailEvent::Away(reason) => tracing::warn!(reason, "the policy topic cannot be read"),
-        TailEvent::Back => {}
+        TailEvent::Record { value: None, .. } | TailEvent::Back => {}
     })
     .await
 }

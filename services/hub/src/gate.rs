@@ -188,10 +188,132 @@ impl Guard {
         match decided {
             Ok(permit) if now < permit.valid_until() => Ok(Arc::clone(permit)),
             Ok(_) => Err(Refusal::NoPolicy),
-            Err(denial) if denial.rule_ids().iter().any(|rule| *rule == "topic-identity") => {
-                Err(Refusal::TopicRecreated)
-            }
+            Err(denial) if denial.rule_ids().contains(&"topic-identity") => Err(Refusal::TopicRecreated),
             Err(_) => Err(Refusal::Topic),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use chrono::TimeDelta;
+    use jointuse::{GrantState, Kind, Membership, Term};
+    use policy::{CompanyState, CredentialState, Grant, NoticeInForce, RuleSet, Snapshot, TopicState};
+
+    use super::*;
+
+    const SEEN: KafkaTopicId = KafkaTopicId([1; 16]);
+
+    /// A clock that tests move, in seconds.
+    #[derive(Debug, Default)]
+    struct Hand(AtomicI64);
+
+    impl Clock for Hand {
+        fn now(&self) -> DateTime<Utc> {
+            DateTime::from_timestamp(1_700_000_000 + self.0.load(Ordering::Relaxed), 0).unwrap()
+        }
+    }
+
+    fn snapshot(now: DateTime<Utc>) -> Snapshot {
+        let grant = |id: GrantId| Grant {
+            id,
+            company: "alpha".parse().unwrap(),
+            state: GrantState::Approved,
+            topics: ["jointuse.contact".parse().unwrap()].into(),
+            items: ["person.name".parse().unwrap()].into(),
+            purpose: "guidance".parse().unwrap(),
+            term: Term { from: now - TimeDelta::days(1), until: now + TimeDelta::days(1) },
+        };
+        let grants = vec![
+            grant(GrantId::Subscription("reads".parse().unwrap())),
+            grant(GrantId::Publication("writes".parse().unwrap())),
+        ];
+        let credential = |login: &str, grant: &Grant, live| CredentialState {
+            login: login.parse().unwrap(),
+            grant: grant.id.clone(),
+            live,
+        };
+        Snapshot {
+            number: 7,
+            issued_at: now,
+            expires_at: now + TimeDelta::seconds(60),
+            changed_at: now,
+            rules: RuleSet {
+                effective_from: "2022-04-01".parse().unwrap(),
+                schema: include_str!("../../../schemas/policy/jointuse.cedarschema").into(),
+                text: include_str!("../../../schemas/policy/2022-04-01.cedar").into(),
+            },
+            companies: vec![CompanyState {
+                id: "alpha".parse().unwrap(),
+                country: "JP".into(),
+                foreign_basis: None,
+                membership: Membership::Active,
+                notice: Some(NoticeInForce {
+                    version: 1,
+                    effective_from: now - TimeDelta::days(1),
+                    items: ["person.name".parse().unwrap()].into(),
+                    purposes: ["guidance".parse().unwrap()].into(),
+                }),
+            }],
+            credentials: vec![
+                credential("ju-sub-reads-1", &grants[0], false),
+                credential("ju-sub-reads-2", &grants[0], true),
+                credential("ju-pub-writes-1", &grants[1], true),
+            ],
+            grants,
+            topics: vec![TopicState {
+                name: "jointuse.contact".parse().unwrap(),
+                kind: Kind::Contact,
+                kafka_id: Some(SEEN),
+            }],
+            token_keys: Vec::new(),
+        }
+    }
+
+    fn gate() -> (Gate, Arc<Hand>) {
+        let clock = Arc::new(Hand::default());
+        let policy = Policy::load(snapshot(clock.now())).unwrap();
+        (Gate::new(PolicyHandle::fixed(policy), Arc::clone(&clock) as Arc<dyn Clock>), clock)
+    }
+
+    #[test]
+    fn only_a_live_credential_of_a_subscription_is_let_in() {
+        let (gate, _) = gate();
+        assert!(gate.admit("ju-sub-reads-2").is_ok());
+        for other in ["ju-sub-reads-1", "ju-pub-writes-1", "ju-hub", "Not A Login"] {
+            assert_eq!(gate.admit(other).unwrap_err().refusal, Refusal::Login, "{other}");
+        }
+    }
+
+    #[test]
+    fn topics_are_decided_by_name_and_identity_and_groups_by_prefix() {
+        let (gate, _) = gate();
+        let guard = gate.admit("ju-sub-reads-2").unwrap();
+        for id in [None, Some(SEEN)] {
+            assert_eq!(guard.permit("jointuse.contact", id).unwrap().snapshot(), 7);
+        }
+        let anew = guard.permit("jointuse.contact", Some(KafkaTopicId([2; 16])));
+        assert_eq!(anew.unwrap_err(), Refusal::TopicRecreated);
+        for other in ["jointuse.meeting", "__consumer_offsets", ""] {
+            assert_eq!(guard.permit(other, None).unwrap_err(), Refusal::Topic, "{other}");
+        }
+        assert!(guard.owns_group("ju.reads.main"));
+        for other in ["ju.reads", "ju.readsmore.main", "main", ""] {
+            assert!(!guard.owns_group(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_expired_policy_permits_nothing() {
+        let (gate, clock) = gate();
+        let guard = gate.admit("ju-sub-reads-2").unwrap();
+        guard.permit("jointuse.contact", None).unwrap();
+        clock.0.store(60, Ordering::Relaxed);
+        assert!(!gate.open());
+        assert_eq!(guard.permit("jointuse.contact", None).unwrap_err(), Refusal::NoPolicy);
+        assert_eq!(guard.check().unwrap_err().refusal, Refusal::NoPolicy);
+        assert_eq!(gate.admit("ju-sub-reads-2").unwrap_err().refusal, Refusal::NoPolicy);
     }
 }

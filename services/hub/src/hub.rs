@@ -56,18 +56,21 @@ struct Doors {
     this: std::sync::OnceLock<std::sync::Weak<Hub>>,
 }
 
+/// What a hub is made of.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) limits: Limits,
+    pub(crate) gate: Gate,
+    pub(crate) cluster: Cluster,
+    pub(crate) ledger: Ledger,
+    pub(crate) budget: Budget,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
 impl Hub {
     /// Ready to open doors.
-    pub(crate) fn new(
-        context: Context,
-        listen: Listen,
-        limits: Limits,
-        gate: Gate,
-        cluster: Cluster,
-        ledger: Ledger,
-        budget: Budget,
-        metrics: Arc<Metrics>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(context: Context, listen: Listen, parts: Parts) -> Arc<Self> {
+        let Parts { limits, gate, cluster, ledger, budget, metrics } = parts;
         let doors = Doors {
             listen,
             context,

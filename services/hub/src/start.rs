@@ -14,7 +14,7 @@ use crate::{
     config::{Config, Limits},
     feed,
     gate::Gate,
-    hub::Hub,
+    hub::{Hub, Parts},
     ledger::Ledger,
     metrics::Metrics,
 };
@@ -29,16 +29,15 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
     let handle = watch.handle();
     let store = Store::connect("hub", &config.database)?;
     let (ledger, writer) = Ledger::new(store.clone(), Arc::clone(&metrics));
-    let hub = Hub::new(
-        ctx.clone(),
-        config.listen.clone(),
-        Limits::from(&config.limits),
-        Gate::new(handle.clone(), Arc::clone(&clock)),
-        Cluster::new(config.listen.advertised_host.clone(), config.bootstrap()),
+    let parts = Parts {
+        limits: Limits::from(&config.limits),
+        gate: Gate::new(handle.clone(), Arc::clone(&clock)),
+        cluster: Cluster::new(config.listen.advertised_host.clone(), config.bootstrap()),
         ledger,
-        Budget::new(config.limits.memory_bytes, config.limits.keep_bytes),
-        Arc::clone(&metrics),
-    );
+        budget: Budget::new(config.limits.memory_bytes, config.limits.keep_bytes),
+        metrics: Arc::clone(&metrics),
+    };
+    let hub = Hub::new(ctx.clone(), config.listen.clone(), parts);
 
     let health = ctx.health();
     let (policy_check, database, broker) =

@@ -163,10 +163,7 @@ impl Step<'_> {
 
     async fn refuse_login(mut self, api: &'static Api, refusal: Refusal, says: &str) -> End {
         self.hub.metrics.refused(refusal, api.name);
-        let answer = match login_refusal(api, &self.head, says) {
-            Ok(answer) => answer,
-            Err(_) => return End::Refused(Refusal::Malformed),
-        };
+        let Ok(answer) = login_refusal(api, &self.head, says) else { return End::Refused(Refusal::Malformed) };
         match self.tell(&answer).await {
             Ok(()) => End::Answered,
             Err(end) => end,
@@ -230,6 +227,7 @@ fn malformed(_: WireError) -> End {
     End::Refused(Refusal::Malformed)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn broker_answer(error: WireError) -> End {
     tracing::error!(%error, "a broker's answer does not decode");
     End::Refused(Refusal::BrokerAnswer)
