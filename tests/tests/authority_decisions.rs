@@ -177,9 +177,12 @@ async fn credentials_live_and_die(rig: &Rig) {
     assert_eq!(first.secret.len(), 43);
     let config = first.client_config.unwrap();
     assert_eq!(config.topics.len(), 2);
-    let row = rig.sql("SELECT iterations || ' ' || length(salt) || ' ' || encode(salted_password, 'hex') FROM credential").await;
+    let row = rig
+        .sql("SELECT iterations || ' ' || length(salt) || ' ' || encode(salted_password, 'hex') FROM credential")
+        .await;
     assert!(row.unwrap().starts_with("4096 32 "));
-    let dump = rig.sql("SELECT string_agg(c::text, '') || (SELECT string_agg(a::text, '') FROM activity a) FROM credential c");
+    let dump =
+        rig.sql("SELECT string_agg(c::text, '') || (SELECT string_agg(a::text, '') FROM activity a) FROM credential c");
     assert!(!dump.await.unwrap().contains(&first.secret), "the secret is kept nowhere");
 
     let explain = async |login: &str| {
@@ -335,7 +338,10 @@ async fn everything_is_in_the_activity_log(rig: &Rig) {
     let newest: Vec<Activity> = rig.first.get("/v1/activity?limit=1000").await.unwrap();
     assert!(newest.windows(2).all(|pair| pair[0].id > pair[1].id));
     let said = |action: &str, subject: &str| {
-        newest.iter().find(|step| step.action == action && step.subject == subject).unwrap_or_else(|| panic!("{action} {subject}"))
+        newest
+            .iter()
+            .find(|step| step.action == action && step.subject == subject)
+            .unwrap_or_else(|| panic!("{action} {subject}"))
     };
     assert_eq!(said("company.register", "persol-career").operator, "first");
     assert_eq!(said("notice.activate", "persol-career/1").operator, "second");

@@ -80,7 +80,8 @@ async fn a_subscription_is_told(rig: &Rig) -> IssuedCredential {
 async fn latency(rig: &Rig) {
     let (mut to_topic, mut to_answer) = (Vec::new(), Vec::new());
     for n in 0..MEASURED {
-        let (path, state) = if n % 2 == 0 { ("suspend", GrantState::Suspended) } else { ("resume", GrantState::Approved) };
+        let (path, state) =
+            if n % 2 == 0 { ("suspend", GrantState::Suspended) } else { ("resume", GrantState::Approved) };
         let (begun, changed) = (Instant::now(), Utc::now());
         let _: GrantView = step(&rig.first, &format!("/v1/subscriptions/career-sales/{path}"), "measuring").await;
         to_answer.push(begun.elapsed());

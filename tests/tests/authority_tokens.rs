@@ -62,7 +62,10 @@ async fn what_is_given(rig: &Rig, sub: &IssuedCredential, publication: &IssuedCr
     let url = rig.stack.authority_url();
     let jwks: Value = reqwest::get(format!("{url}/.well-known/jwks.json")).await.unwrap().json().await.unwrap();
     let key = &jwks["keys"][0];
-    assert_eq!((key["kty"].as_str(), key["crv"].as_str(), key["alg"].as_str()), (Some("OKP"), Some("Ed25519"), Some("EdDSA")));
+    assert_eq!(
+        (key["kty"].as_str(), key["crv"].as_str(), key["alg"].as_str()),
+        (Some("OKP"), Some("Ed25519"), Some("EdDSA"))
+    );
     let keys = [TokenKey { kid: key["kid"].as_str().unwrap().into(), x: key["x"].as_str().unwrap().into() }];
     let policy = Policy::load(rig.newest()).unwrap();
     assert_eq!(policy.snapshot().token_keys, keys, "the same in JWKS and policy");
@@ -105,7 +108,8 @@ async fn what_is_refused(rig: &Rig, sub: &IssuedCredential) {
     assert_eq!(error(Some(("ju-sub-nobody-1", "wrong")), &[GRANT]).await, said(401, "invalid_client"));
     assert_eq!(error(Some(("株式会社", "wrong")), &[GRANT]).await, said(401, "invalid_client"));
     assert_eq!(error(None, &[GRANT]).await, said(401, "invalid_client"));
-    let json = reqwest::Client::new().post(format!("{}/oauth/token", rig.stack.authority_url())).json(&json!({})).send();
+    let json =
+        reqwest::Client::new().post(format!("{}/oauth/token", rig.stack.authority_url())).json(&json!({})).send();
     let body: Value = json.await.unwrap().json().await.unwrap();
     assert_eq!(body["error"], "invalid_request");
 }
@@ -121,7 +125,11 @@ async fn what_the_policy_refuses(rig: &Rig, sub: &IssuedCredential) {
     let rotated: IssuedCredential =
         rig.first.post(&format!("/v1/credentials/{}/rotate", sub.login), &json!({})).await.unwrap();
     let answer = ask(rig, good, &[GRANT]).await;
-    assert_eq!((answer.status, &answer.body["error"]), (401, &json!("invalid_client")), "the old secret is dead at once");
+    assert_eq!(
+        (answer.status, &answer.body["error"]),
+        (401, &json!("invalid_client")),
+        "the old secret is dead at once"
+    );
     assert_eq!(ask(rig, Some((rotated.login.as_str(), &rotated.secret)), &[GRANT]).await.status, 200);
 }
 

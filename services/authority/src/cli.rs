@@ -141,10 +141,25 @@ mod tests {
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
         let cli = Cli::try_parse_from([
-            "authority", "--config", "a.toml", "operator", "add", "--name", "anna", "--role", "steward", "--role",
-            "access-officer", "--password-file", "p",
+            "authority",
+            "--config",
+            "a.toml",
+            "operator",
+            "add",
+            "--name",
+            "anna",
+            "--role",
+            "steward",
+            "--role",
+            "access-officer",
+            "--password-file",
+            "p",
         ]);
-        assert!(matches!(cli.unwrap().command, Some(Command::Operator(OperatorCommand::Add { roles, .. })) if roles.len() == 2));
-        assert!(Cli::try_parse_from(["authority", "operator", "add", "--name", "anna", "--password-file", "p"]).is_err());
+        assert!(
+            matches!(cli.unwrap().command, Some(Command::Operator(OperatorCommand::Add { roles, .. })) if roles.len() == 2)
+        );
+        assert!(
+            Cli::try_parse_from(["authority", "operator", "add", "--name", "anna", "--password-file", "p"]).is_err()
+        );
     }
 }

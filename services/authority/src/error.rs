@@ -21,10 +21,7 @@ pub(crate) enum Refusal {
     FourEyes(&'static str),
     /// A field's value cannot be accepted.
     #[error("{field}: {message}")]
-    Invalid {
-        field: &'static str,
-        message: String,
-    },
+    Invalid { field: &'static str, message: String },
     /// The rules in force do not allow what was asked for.
     #[error("the rules are not met: {}", .0.reason())]
     Denied(#[from] Denial),

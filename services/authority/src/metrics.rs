@@ -35,7 +35,9 @@ impl Metric for Name {
     fn help(self) -> &'static str {
         match self {
             Self::PolicyNumber => "Number of the newest snapshot that the brokers acknowledged",
-            Self::PolicyToldSeconds => "From a change call to the brokers' acknowledgement of the snapshot that holds it",
+            Self::PolicyToldSeconds => {
+                "From a change call to the brokers' acknowledgement of the snapshot that holds it"
+            }
             Self::PolicyFailures => "Snapshots that could not be issued, by the part that failed",
             Self::Changes => "Decisions recorded, by action",
             Self::Tokens => "Answers of the token endpoint, by outcome",

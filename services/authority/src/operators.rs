@@ -37,7 +37,8 @@ pub(crate) async fn add(
         let at = Utc::now();
         db::operators::add(conn, &known, &roles, &hash, at)?;
         let roles = roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" ");
-        let step = activity::Step { at, operator: None, action: "operator.add", subject: known.as_str(), reason: &roles };
+        let step =
+            activity::Step { at, operator: None, action: "operator.add", subject: known.as_str(), reason: &roles };
         Ok::<_, Refusal>(activity::record(conn, step)?)
     });
     match added.await {

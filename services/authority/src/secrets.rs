@@ -37,9 +37,14 @@ pub(crate) async fn verify(secret: String, verifier: Option<Verifier>) -> bool {
     if secret.len() > 256 {
         return false;
     }
-    let checked = tokio::task::spawn_blocking(move || match verifier {
-        Some(v) => scram::verify(&secret, &v.salt, v.iterations, &v.salted_password),
-        None => scram::verify(&secret, &[0; 32], ITERATIONS, &[0; scram::HASH_SIZE]) && false,
+    let known = verifier.is_some();
+    let verifier = verifier.unwrap_or_else(|| Verifier {
+        salt: vec![0; 32],
+        iterations: ITERATIONS,
+        salted_password: vec![0; scram::HASH_SIZE],
+    });
+    let checked = tokio::task::spawn_blocking(move || {
+        scram::verify(&secret, &verifier.salt, verifier.iterations, &verifier.salted_password) && known
     });
     checked.await.unwrap_or(false)
 }

@@ -9,9 +9,7 @@ use std::{
 
 use authority_api::{
     AuthorityClient, ClientError, PublicKey, signed,
-    types::{
-        Company, GrantView, IssuedCredential, Manager, NewCompany, NewGrant, NewNotice, Notice, Reason, Role,
-    },
+    types::{Company, GrantView, IssuedCredential, Manager, NewCompany, NewGrant, NewNotice, Notice, Reason, Role},
 };
 use bus::{KafkaConfig, Security, TailEvent};
 use chrono::{DateTime, TimeDelta, Utc};

@@ -125,26 +125,86 @@ macro_rules! step {
     };
 }
 
-step!(approve_publication, "publications", "/v1/publications/{id}/approve", Publication, Approve,
-    "Approves a request, by another operator than the one who asked. The rules are asked again.");
-step!(decline_publication, "publications", "/v1/publications/{id}/decline", Publication, Decline,
-    "Declines a request, by another operator than the one who asked.");
-step!(suspend_publication, "publications", "/v1/publications/{id}/suspend", Publication, Suspend,
-    "Stops it for a time.");
-step!(resume_publication, "publications", "/v1/publications/{id}/resume", Publication, Resume,
-    "Lifts a suspension; one's own request only if one suspended it oneself. The rules are asked again.");
-step!(revoke_publication, "publications", "/v1/publications/{id}/revoke", Publication, Revoke,
-    "Ends it for good, and its credentials with it.");
-step!(approve_subscription, "subscriptions", "/v1/subscriptions/{id}/approve", Subscription, Approve,
-    "Approves a request, by another operator than the one who asked. The rules are asked again.");
-step!(decline_subscription, "subscriptions", "/v1/subscriptions/{id}/decline", Subscription, Decline,
-    "Declines a request, by another operator than the one who asked.");
-step!(suspend_subscription, "subscriptions", "/v1/subscriptions/{id}/suspend", Subscription, Suspend,
-    "Stops it for a time: its live connections are closed.");
-step!(resume_subscription, "subscriptions", "/v1/subscriptions/{id}/resume", Subscription, Resume,
-    "Lifts a suspension; one's own request only if one suspended it oneself. The rules are asked again.");
-step!(revoke_subscription, "subscriptions", "/v1/subscriptions/{id}/revoke", Subscription, Revoke,
-    "Ends it for good, and its credentials with it: its live connections are closed.");
+step!(
+    approve_publication,
+    "publications",
+    "/v1/publications/{id}/approve",
+    Publication,
+    Approve,
+    "Approves a request, by another operator than the one who asked. The rules are asked again."
+);
+step!(
+    decline_publication,
+    "publications",
+    "/v1/publications/{id}/decline",
+    Publication,
+    Decline,
+    "Declines a request, by another operator than the one who asked."
+);
+step!(
+    suspend_publication,
+    "publications",
+    "/v1/publications/{id}/suspend",
+    Publication,
+    Suspend,
+    "Stops it for a time."
+);
+step!(
+    resume_publication,
+    "publications",
+    "/v1/publications/{id}/resume",
+    Publication,
+    Resume,
+    "Lifts a suspension; one's own request only if one suspended it oneself. The rules are asked again."
+);
+step!(
+    revoke_publication,
+    "publications",
+    "/v1/publications/{id}/revoke",
+    Publication,
+    Revoke,
+    "Ends it for good, and its credentials with it."
+);
+step!(
+    approve_subscription,
+    "subscriptions",
+    "/v1/subscriptions/{id}/approve",
+    Subscription,
+    Approve,
+    "Approves a request, by another operator than the one who asked. The rules are asked again."
+);
+step!(
+    decline_subscription,
+    "subscriptions",
+    "/v1/subscriptions/{id}/decline",
+    Subscription,
+    Decline,
+    "Declines a request, by another operator than the one who asked."
+);
+step!(
+    suspend_subscription,
+    "subscriptions",
+    "/v1/subscriptions/{id}/suspend",
+    Subscription,
+    Suspend,
+    "Stops it for a time: its live connections are closed."
+);
+step!(
+    resume_subscription,
+    "subscriptions",
+    "/v1/subscriptions/{id}/resume",
+    Subscription,
+    Resume,
+    "Lifts a suspension; one's own request only if one suspended it oneself. The rules are asked again."
+);
+step!(
+    revoke_subscription,
+    "subscriptions",
+    "/v1/subscriptions/{id}/revoke",
+    Subscription,
+    Revoke,
+    "Ends it for good, and its credentials with it: its live connections are closed."
+);
 
 /// A ready client configuration, but for the secret. It names the newest live credential.
 #[utoipa::path(get, path = "/v1/subscriptions/{id}/client-config", tag = "subscriptions",
@@ -171,7 +231,8 @@ async fn request(
     new: NewGrant,
 ) -> Result<(StatusCode, Json<GrantView>), Problem> {
     grant::check_request(&new, contract::catalogue())?;
-    let id = typed(kind, &new.id).map_err(|_| Refusal::invalid("id", "must be a slug: a-z, 0-9 and '-', at most 40"))?;
+    let id =
+        typed(kind, &new.id).map_err(|_| Refusal::invalid("id", "must be a slug: a-z, 0-9 and '-', at most 40"))?;
     let present = Present::new(app);
     let (action, noun) = (action(kind, "request"), kind_text(kind));
     let asked = decide(app, action, move |conn, at| {

@@ -98,7 +98,10 @@ mod tests {
             std::fs::write(path, &document).unwrap();
         }
         let golden = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(golden == document, "docs/api/authority.openapi.json differs: UPDATE_GOLDEN=1 cargo test -p authority openapi");
+        assert!(
+            golden == document,
+            "docs/api/authority.openapi.json differs: UPDATE_GOLDEN=1 cargo test -p authority openapi"
+        );
     }
 
     #[test]

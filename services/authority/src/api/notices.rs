@@ -134,13 +134,13 @@ macro_rules! step {
     ($name:ident, $path:tt, $step:expr, $doc:tt) => {
         #[doc = $doc]
         #[utoipa::path(post, path = $path, tag = "notices", params(("id" = String, Path), ("version" = u32, Path)),
-            request_body = Reason, responses(
-            (status = 200, description = "Done, and the services are told", body = Notice),
-            (status = 403, description = "Another operator must do it", body = Problem),
-            (status = 404, description = "No such notice", body = Problem),
-            (status = 409, description = "The step does not follow", body = Problem),
-            (status = 422, description = "A reason or a recorded decision is missing", body = Problem),
-            (status = 503, description = "Recorded, but the services could not be told yet", body = Problem)))]
+                    request_body = Reason, responses(
+                    (status = 200, description = "Done, and the services are told", body = Notice),
+                    (status = 403, description = "Another operator must do it", body = Problem),
+                    (status = 404, description = "No such notice", body = Problem),
+                    (status = 409, description = "The step does not follow", body = Problem),
+                    (status = 422, description = "A reason or a recorded decision is missing", body = Problem),
+                    (status = 503, description = "Recorded, but the services could not be told yet", body = Problem)))]
         async fn $name(
             State(app): State<AppState>,
             Extension(operator): Extension<Operator>,

@@ -183,7 +183,8 @@ async fn authenticate(app: &App, client: &str, secret: String) -> Result<Option<
         Err(_) => Ok(None),
     };
     let found = found.map_err(|_| Refused::new("temporarily_unavailable", "the database is away; try again"))?;
-    let (credential, verifier) = found.map_or((None, None), |(credential, verifier)| (Some(credential), Some(verifier)));
+    let (credential, verifier) =
+        found.map_or((None, None), |(credential, verifier)| (Some(credential), Some(verifier)));
     let holds = secrets::verify(secret, verifier).await;
     Ok(credential.filter(|credential| holds && credential.live).map(|credential| (credential.login, credential.grant)))
 }

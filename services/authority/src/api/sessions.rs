@@ -38,10 +38,7 @@ async fn sign_in(
 #[utoipa::path(get, path = "/v1/sessions/current", tag = "sessions", responses(
     (status = 200, description = "The present session, without its token", body = Session),
     (status = 401, description = "Not signed in", body = Problem)))]
-async fn current_session(
-    State(app): State<AppState>,
-    Extension(operator): Extension<Operator>,
-) -> Json<Session> {
+async fn current_session(State(app): State<AppState>, Extension(operator): Extension<Operator>) -> Json<Session> {
     let expires_at = operator.until.unwrap_or_else(|| app.clock.now());
     Json(Session { operator: operator.name, roles: operator.roles, token: String::new(), expires_at })
 }

@@ -44,14 +44,20 @@ impl Operator {
 ///
 /// # Errors
 /// 401 without either, or when it does not hold; 429 after too many failures; 503 when the database is away.
-pub(crate) async fn authenticate(app: &App, headers: &HeaderMap, peer: IpAddr, basic: bool) -> Result<Operator, Problem> {
+pub(crate) async fn authenticate(
+    app: &App,
+    headers: &HeaderMap,
+    peer: IpAddr,
+    basic: bool,
+) -> Result<Operator, Problem> {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
     if scheme.eq_ignore_ascii_case("bearer") {
         return session::verify(app, rest.trim()).await;
     }
     if basic && scheme.eq_ignore_ascii_case("basic") {
-        let (name, password) = basic_pair(rest).ok_or_else(|| challenge(basic, "the Basic credentials are malformed"))?;
+        let (name, password) =
+            basic_pair(rest).ok_or_else(|| challenge(basic, "the Basic credentials are malformed"))?;
         return session::check_password(app, &name, &password, peer).await;
     }
     Err(challenge(basic, "sign in first: POST /v1/sessions"))

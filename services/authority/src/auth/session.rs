@@ -72,7 +72,10 @@ pub(crate) async fn check_password(app: &App, name: &str, password: &str, peer: 
         _ => {
             app.throttle.failed(&attempt);
             app.metrics.sign_in("refused");
-            Err(Problem::unauthorized("Bearer", "the operator's name or password is wrong, or the operator is disabled"))
+            Err(Problem::unauthorized(
+                "Bearer",
+                "the operator's name or password is wrong, or the operator is disabled",
+            ))
         }
     }
 }

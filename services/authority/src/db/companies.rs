@@ -83,7 +83,11 @@ pub(crate) fn all(conn: &mut PgConnection, at: DateTime<Utc>) -> Result<Vec<(Com
     with_notice.collect()
 }
 
-pub(crate) fn set_membership(conn: &mut PgConnection, id: &CompanyId, membership: Membership) -> Result<(), StoreError> {
+pub(crate) fn set_membership(
+    conn: &mut PgConnection,
+    id: &CompanyId,
+    membership: Membership,
+) -> Result<(), StoreError> {
     diesel::update(company::table.find(id.as_str())).set(company::membership.eq(membership.as_str())).execute(conn)?;
     Ok(())
 }

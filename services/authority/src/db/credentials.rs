@@ -45,11 +45,8 @@ impl std::fmt::Debug for Verifier {
 
 impl Row {
     fn parts(self) -> Result<(Credential, Verifier), StoreError> {
-        let verifier = Verifier {
-            salt: self.salt,
-            iterations: count(self.iterations)?,
-            salted_password: self.salted_password,
-        };
+        let verifier =
+            Verifier { salt: self.salt, iterations: count(self.iterations)?, salted_password: self.salted_password };
         let credential = Credential {
             login: parsed(&self.login)?,
             grant: grant_id(word(&self.grant_kind)?, &self.grant_id)?,

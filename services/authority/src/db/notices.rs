@@ -133,7 +133,8 @@ pub(crate) fn of_company(conn: &mut PgConnection, company: &CompanyId) -> Result
 
 /// One version, if there is one of that number.
 pub(crate) fn find(conn: &mut PgConnection, company: &CompanyId, version: u32) -> Result<Option<Notice>, StoreError> {
-    let row = notice::table.find((company.as_str(), signed(version))).select(Row::as_select()).first(conn).optional()?;
+    let row =
+        notice::table.find((company.as_str(), signed(version))).select(Row::as_select()).first(conn).optional()?;
     row.map(|row| with_evidence(conn, row)).transpose()
 }
 
@@ -155,7 +156,11 @@ fn with_evidence(conn: &mut PgConnection, row: Row) -> Result<Notice, StoreError
 }
 
 /// The version of a company that may be relied on at `at`: see [`in_force_of`].
-pub(crate) fn in_force(conn: &mut PgConnection, company: &CompanyId, at: DateTime<Utc>) -> Result<Option<Notice>, StoreError> {
+pub(crate) fn in_force(
+    conn: &mut PgConnection,
+    company: &CompanyId,
+    at: DateTime<Utc>,
+) -> Result<Option<Notice>, StoreError> {
     let rows = notice::table
         .filter(notice::company.eq(company.as_str()))
         .filter(notice::state.eq(NoticeState::Active.as_str()))
@@ -166,7 +171,10 @@ pub(crate) fn in_force(conn: &mut PgConnection, company: &CompanyId, at: DateTim
 }
 
 /// The same of every company that has one.
-pub(crate) fn all_in_force(conn: &mut PgConnection, at: DateTime<Utc>) -> Result<BTreeMap<CompanyId, Notice>, StoreError> {
+pub(crate) fn all_in_force(
+    conn: &mut PgConnection,
+    at: DateTime<Utc>,
+) -> Result<BTreeMap<CompanyId, Notice>, StoreError> {
     let rows =
         notice::table.filter(notice::state.eq(NoticeState::Active.as_str())).select(Row::as_select()).load(conn)?;
     let mut active: BTreeMap<CompanyId, Vec<Notice>> = BTreeMap::new();

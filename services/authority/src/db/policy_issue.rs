@@ -10,7 +10,10 @@ use super::schema::policy_issue;
 /// of every transaction that decides something.
 pub(crate) fn decide(conn: &mut PgConnection, at: DateTime<Utc>) -> Result<(), StoreError> {
     diesel::update(policy_issue::table)
-        .set(policy_issue::changed_at.eq(sql::<Timestamptz>("greatest(changed_at, ").bind::<Timestamptz, _>(at).sql(")")))
+        .set(
+            policy_issue::changed_at
+                .eq(sql::<Timestamptz>("greatest(changed_at, ").bind::<Timestamptz, _>(at).sql(")")),
+        )
         .execute(conn)?;
     Ok(())
 }

@@ -101,7 +101,11 @@ mod tests {
         assert_eq!(follow(M::EvidenceChecked, M::Active).unwrap(), M::Active);
         assert_eq!(follow(M::Active, M::None).unwrap(), M::None);
         assert_eq!(follow(M::Active, M::Active).unwrap(), M::Active, "a newer version changes nothing before its time");
-        assert_eq!(follow(M::Active, M::EvidenceChecked).unwrap(), M::EvidenceChecked, "back to the start, and up again");
+        assert_eq!(
+            follow(M::Active, M::EvidenceChecked).unwrap(),
+            M::EvidenceChecked,
+            "back to the start, and up again"
+        );
     }
 
     #[test]
