@@ -23,7 +23,9 @@ use crate::{
     samples::{CARDS, SEED, Samples, truth::CardRef},
     seed::{
         desk::{Desk, Secret},
+        publish::Import,
         teller::Teller,
+        world::SampleFile,
     },
 };
 
@@ -34,6 +36,8 @@ pub(crate) struct Story<'a> {
     desk: Desk<'a>,
     samples: Samples,
     secrets: BTreeMap<&'static str, Secret>,
+    /// What intake said of each file.
+    imports: Vec<(SampleFile, Import)>,
     report: Report,
     /// Distinguishes this run's consumer groups from those of earlier ones.
     run: String,
@@ -63,6 +67,7 @@ pub async fn demo_with(running: &Running, samples: Samples, report: &Path, telle
         desk: Desk::open(running, teller).await?,
         samples,
         secrets: BTreeMap::new(),
+        imports: Vec::new(),
         report: Report::begin(),
         run: chrono::Utc::now().format("%Y%m%d%H%M%S").to_string(),
     };
@@ -151,16 +156,33 @@ fn short(path: &Path) -> String {
 }
 
 fn closing(running: &Running, seconds: f64) -> String {
-    let clients = short(&running.clients_dir);
-    format!(
-        "\nAll of it held, in {seconds:.0} s. The stack runs on, with the sample companies, grants and data in it.\n\
-         \n  look   . local/hub.env            addresses; then e.g. target/debug/hubctl company list\n\
-         \x20        {clients}/    ready configurations of the sample subscriptions\n\
-         \x20        local/samples/            the files that were published, and truth.json\n\
-         \x20        local/demo-report.json    this report for machines\n\
-         \x20        {}/openapi.json, {}/openapi.json, {}/openapi.json\n\
-         \x20        make status, make logs\n\
-         \x20 stop   make down                  (make clean also removes the data)",
+    let hubctl = testkit::paths::binary("hubctl").map_or_else(|_| "hubctl".to_owned(), |path| short(&path));
+    let lines = [
+        ("look", ". local/hub.env".to_owned(), "addresses, and yamada's session".to_owned()),
+        (
+            "",
+            format!("{hubctl} company list"),
+            "what operators see; also policy show, activity, cluster plan".to_owned(),
+        ),
+        (
+            "",
+            format!("{}/", short(&running.clients_dir)),
+            "ready configurations of the sample subscriptions".to_owned(),
+        ),
+        ("", "local/samples/".to_owned(), "the files that were published, and truth.json".to_owned()),
+        ("", "local/demo-report.json".to_owned(), "this report for machines (docs/demo-report.md)".to_owned()),
+        ("", "make status, make logs".to_owned(), "what runs, and what it says".to_owned()),
+        ("stop", "make down".to_owned(), "make clean also removes the data".to_owned()),
+    ];
+    let mut text = format!(
+        "\nAll of it held, in {seconds:.0} s. The stack runs on, with the sample companies, grants and data in it.\n"
+    );
+    for (verb, what, why) in lines {
+        text.push_str(&format!("\n  {verb:5} {what:34} {why}"));
+    }
+    text.push_str(&format!(
+        "\n\n  APIs: {0}/openapi.json (authority), {1}/openapi.json (intake), {2}/openapi.json (history)",
         running.authority_url, running.intake_url, running.history_url
-    )
+    ));
+    text
 }

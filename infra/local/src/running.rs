@@ -139,6 +139,8 @@ impl Running {
 
     fn hub_env(&self) -> String {
         let clients = self.clients_dir.display().to_string();
+        // The seed and the demo sign in here; `hubctl` finds the session by this variable.
+        let session = format!("{clients}/.operators/session-{}.json", OPERATORS[0].0);
         let values = [
             ("HUB_BOOTSTRAP", &self.hub_bootstrap),
             ("BROKER_BOOTSTRAP", &self.broker_bootstrap),
@@ -149,6 +151,7 @@ impl Running {
             ("HUB_ADMIN_URL", &self.hub_admin_url),
             ("DATABASE_URL", &self.database_url),
             ("CLIENTS_DIR", &clients),
+            ("HUBCTL_SESSION", &session),
         ];
         let mut text =
             "# Addresses of the local stack, written by `make up`. Use it with: . local/hub.env\n".to_owned();

@@ -133,14 +133,29 @@ fn told(entry: &Value) -> String {
         .iter()
         .map(|key| text(&content, key))
         .filter(|said| !said.is_empty())
+        .chain(
+            ["mail_open", "link_click", "page_view"]
+                .iter()
+                .filter(|key| content.get(**key).is_some_and(Value::is_object))
+                .map(|key| (*key).to_owned()),
+        )
         .collect();
     format!(
-        "{:.16}  {:13} by {:14} ({}, {})  {}",
-        text(entry, "occurred_at"),
+        "{}  {:13} by {:14} ({}, {})  {}",
+        in_japan(&text(entry, "occurred_at")),
         text(entry, "kind"),
         text(entry, "shared_by"),
         text(&acquisition, "method"),
         text(&acquisition, "source"),
         said.join(" / ")
     )
+}
+
+/// Minute in Japan, where a day of acquisition begins at 00:00.
+fn in_japan(at: &str) -> String {
+    let offset = chrono::FixedOffset::east_opt(9 * 3600);
+    match (at.parse::<chrono::DateTime<chrono::Utc>>(), offset) {
+        (Ok(at), Some(offset)) => at.with_timezone(&offset).format("%Y-%m-%d %H:%M").to_string(),
+        _ => at.to_owned(),
+    }
 }

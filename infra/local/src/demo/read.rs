@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::json;
 use testkit::{
-    clients::{Client, Outcome, Request, run},
+    clients::{Client, Outcome, Request, Running as RunningClient, run},
     paths,
     process::{self, Launch},
 };
@@ -117,7 +117,6 @@ pub(super) async fn direct(story: &mut Story<'_>) -> Result<Shown, LocalError> {
     let foreign_group = format!("ju.{}.demo-{}", BPO_SALES.id, story.run);
     let reads = |topic: &str, group: &str| {
         Request::consume(&broker, subscriber.login.as_str(), &subscriber.secret, group, &[topic])
-            .idle(Duration::from_secs(4))
     };
     let writes = |who: &Secret| {
         let record: &[(&[u8], &[u8])] = &[(b"0", b"forged")];
@@ -128,25 +127,16 @@ pub(super) async fn direct(story: &mut Story<'_>) -> Result<Shown, LocalError> {
     let seen: Vec<&str> = seen.of("topic").iter().map(|event| event.text("topic")).collect();
     story.teller.outcome(&format!("{} at the broker itself sees the topics {seen:?}", subscriber.login));
     must(seen == CAREER_INSIGHT.topics, || format!("the broker shows {seen:?} to {}", subscriber.login))?;
+    let (topic, group_error) = ("TOPIC_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED");
+    let (subscribing, publishing) = (&subscriber.login, &publisher.login);
     for (what, request, error) in [
-        ("reads jointuse.behaviour", reads("jointuse.behaviour", &group), "TOPIC_AUTHORIZATION_FAILED"),
-        (
-            "reads in the group of another subscription",
-            reads("jointuse.contact", &foreign_group),
-            "GROUP_AUTHORIZATION_FAILED",
-        ),
-        ("writes to jointuse.contact", writes(&subscriber), "TOPIC_AUTHORIZATION_FAILED"),
-        (
-            "(as the publication's login) writes to jointuse.contact past intake",
-            writes(&publisher),
-            "TOPIC_AUTHORIZATION_FAILED",
-        ),
+        (format!("{subscribing} reads jointuse.behaviour"), reads("jointuse.behaviour", &group), topic),
+        (format!("{subscribing} joins a group of bpo-sales"), reads("jointuse.contact", &foreign_group), group_error),
+        (format!("{subscribing} writes to jointuse.contact"), writes(&subscriber), topic),
+        (format!("{publishing} writes to jointuse.contact past intake"), writes(&publisher), topic),
     ] {
-        let outcome = run(Client::Confluent, &request, DEADLINE).await?;
-        let refused = outcome.events.iter().any(|event| event.is_error(error));
-        let got = outcome.records().len() + outcome.of("delivered").len();
-        story.teller.outcome(&format!("{what}: {}", if refused { error } else { "not refused" }));
-        must(refused && got == 0, || format!("{what}: {got} records, {:?}", outcome.errors()))?;
+        refused(&what, &request, error).await?;
+        story.teller.outcome(&format!("{what}: {error}"));
     }
     Ok(Shown::new(
         "past the hub a login is still bounded by the broker's own ACLs: nothing that was not granted, no writing",
@@ -158,12 +148,9 @@ pub(super) async fn through_the_hub(story: &mut Story<'_>) -> Result<Shown, Loca
     let subscriber = story.secret(&CAREER_INSIGHT)?;
     let hub = story.running.hub_bootstrap.clone();
     let group = format!("ju.{}.demo-{}", CAREER_INSIGHT.id, story.run);
-    let reads =
-        Request::consume(&hub, subscriber.login.as_str(), &subscriber.secret, &group, &["jointuse.transaction"])
-            .idle(Duration::from_secs(4));
-    let outcome = run(Client::Confluent, &reads, DEADLINE).await?;
-    let refused = outcome.events.iter().any(|event| event.is_error("TOPIC_AUTHORIZATION_FAILED"));
-    must(refused && outcome.records().is_empty(), || format!("jointuse.transaction: {:?}", outcome.errors()))?;
+    let topic = "jointuse.transaction";
+    let reads = Request::consume(&hub, subscriber.login.as_str(), &subscriber.secret, &group, &[topic]);
+    refused("jointuse.transaction through the hub", &reads, "TOPIC_AUTHORIZATION_FAILED").await?;
     story.teller.outcome("jointuse.transaction through the hub: TOPIC_AUTHORIZATION_FAILED");
     let login = subscriber.login.to_string();
     for (topic, allowed) in [("jointuse.transaction", "REFUSED"), ("jointuse.contact", "allowed")] {
@@ -176,6 +163,15 @@ pub(super) async fn through_the_hub(story: &mut Story<'_>) -> Result<Shown, Loca
     Ok(Shown::new(
         "a topic that was not granted is refused in the protocol's own words, and `policy explain` names the rule",
     ))
+}
+
+/// Runs a client until it is told `error`; it must get nothing before.
+async fn refused(what: &str, request: &Request, error: &str) -> Result<(), LocalError> {
+    let mut client = RunningClient::start(Client::Confluent, request)?;
+    let events = client.until(&format!("({what}) to be refused"), DEADLINE, |event| event.is_error(error)).await?;
+    client.kill9();
+    let got = events.iter().filter(|event| matches!(event.kind(), "record" | "delivered")).count();
+    must(got == 0, || format!("{what}: {got} records"))
 }
 
 fn ended_well(outcome: &Outcome) -> Result<(), LocalError> {

@@ -104,11 +104,11 @@ fn put(row: &mut Map<String, Value>, key: &str, value: Option<&String>) {
 }
 
 /// An event's common fields. `contact` is the publisher's own reference of the person.
-fn event(prefix: &str, number: usize, contact: &String, dice: &mut Dice) -> (Map<String, Value>, NaiveDate) {
+fn event(prefix: &str, number: usize, contact: &str, dice: &mut Dice) -> (Map<String, Value>, NaiveDate) {
     let day = AS_OF.checked_sub_days(Days::new(1 + dice.below(540) as u64)).unwrap_or(AS_OF);
     let mut row = Map::new();
     row.insert("reference".into(), format!("{prefix}{number:05}").into());
-    row.insert("contact".into(), contact.clone().into());
+    row.insert("contact".into(), contact.into());
     let at = format!("{day}T{:02}:{:02}:00+09:00", dice.between(8, 19), dice.below(60));
     row.insert("occurred_at".into(), at.into());
     (row, day)
@@ -118,7 +118,7 @@ fn event(prefix: &str, number: usize, contact: &String, dice: &mut Dice) -> (Map
 pub(crate) fn transactions(references: &[String], count: usize, dice: &mut Dice) -> Rows {
     let mut all = Rows::default();
     for number in 0..count {
-        let (mut row, day) = event("t", number, dice.choose(references), dice);
+        let (mut row, day) = event("t", number, dice.choose(references).as_str(), dice);
         row.insert("acquisition".into(), acquisition("APPLICATION_FOR_TRANSACTION", day, "order-system"));
         row.insert("service".into(), dice.pick(SERVICES).into());
         row.insert("subject".into(), dice.pick(SUBJECTS).into());
@@ -142,7 +142,7 @@ pub(crate) fn transactions(references: &[String], count: usize, dice: &mut Dice)
 pub(crate) fn contact_events(references: &[String], count: usize, dice: &mut Dice) -> Rows {
     let mut all = Rows::default();
     for number in 0..count {
-        let (mut row, day) = event("e", number, dice.choose(references), dice);
+        let (mut row, day) = event("e", number, dice.choose(references).as_str(), dice);
         row.insert("acquisition".into(), acquisition("BUSINESS_MEETING", day, "activity-log"));
         row.insert("channel".into(), dice.pick(&["CALL", "MAIL", "VISIT"]).into());
         row.insert("direction".into(), dice.pick(&["OUTBOUND", "OUTBOUND", "INBOUND"]).into());
@@ -160,7 +160,7 @@ pub(crate) fn contact_events(references: &[String], count: usize, dice: &mut Dic
 pub(crate) fn behaviour(references: &[String], count: usize, dice: &mut Dice) -> Rows {
     let mut all = Rows::default();
     for number in 0..count {
-        let (mut row, day) = event("b", number, dice.choose(references), dice);
+        let (mut row, day) = event("b", number, dice.choose(references).as_str(), dice);
         row.insert("acquisition".into(), acquisition("BUSINESS_MEETING", day, "mailing-system"));
         let basis = if dice.permille(850) { "HELD_AS_PERSONAL_DATA" } else { "CONSENT_CONFIRMED" };
         row.insert("basis".into(), basis.into());
