@@ -25,11 +25,15 @@ pub async fn follow(
     cancel: CancellationToken,
 ) -> Result<(), bus::BusError> {
     let mut caught_up = false;
+    let mut older_at_start = None;
     bus::tail(&kafka, "intake-policy", &topic, cancel, move |event| match event {
         TailEvent::Record { value: Some(value), .. } => match watch.offer(value) {
-            Offer::Accepted(policy) => metrics.policy_number(policy.snapshot().number),
+            Offer::Accepted(policy) => {
+                older_at_start = None;
+                metrics.policy_number(policy.snapshot().number);
+            }
             // The topic is read from its beginning: what was overtaken long ago still lies there until compaction.
-            Offer::Older { .. } if !caught_up => {}
+            Offer::Older { number, .. } if !caught_up => older_at_start = Some(number),
             offer => {
                 if let Some(reason) = offer.alarm() {
                     metrics.policy_alarm(reason);
@@ -37,7 +41,14 @@ pub async fn follow(
                 }
             }
         },
-        TailEvent::CaughtUp => caught_up = true,
+        TailEvent::CaughtUp => {
+            caught_up = true;
+            // The newest on the topic is older than what an earlier run decided by: someone took snapshots away.
+            if let Some(number) = older_at_start {
+                metrics.policy_alarm("older");
+                tracing::error!(number, "the policy topic ends with a snapshot older than one seen before");
+            }
+        }
         TailEvent::Record { value: None, .. } | TailEvent::Away(_) | TailEvent::Back => {}
     })
     .await
