@@ -152,15 +152,9 @@ async fn eight_is_the_same_however_it_comes(rig: &Rig, career: &Publisher) {
     assert_eq!(told.said(), expected);
     assert_eq!((told.summary["encoding"].as_str(), told.summary["complete"].as_bool()), (Some("CP932"), Some(true)));
     assert_eq!(rig.count(Kind::Contact).await, before + 3);
-    // As UTF-8, in another order, and in the older form: nothing new.
+    // As UTF-8, and in another order: nothing new.
     let ids: std::collections::BTreeSet<_> = told.ids().into_iter().collect();
     let reordered = format!("\u{feff}{}", eight(&[&question, &hanako, &taro]));
-    let older = eight(&[&taro, &hanako])
-        .replace(",姓,名,", ",氏名,")
-        .replace("見本,太郎", "見本 太郎")
-        .replace("手本,花子", "手本　花子");
-    let older = career.import("eight-csv", older.as_bytes()).await;
-    assert!(older.ids().iter().all(|id| ids.contains(id)), "the older form names the same people");
     assert_eq!(career.import("eight-csv", &sjis).await.totals(), (0, 3, 2));
     let again = career.import("eight-csv", reordered.as_bytes()).await;
     assert_eq!(again.totals(), (0, 3, 0));
@@ -171,6 +165,13 @@ async fn eight_is_the_same_however_it_comes(rig: &Rig, career: &Publisher) {
     assert_eq!(corrected.said(), ["6 accepted", "7 unchanged"]);
     assert!(ids.contains(&corrected.ids()[0]));
     assert_eq!(career.import("eight-csv", corrected_text.as_bytes()).await.totals(), (0, 2, 0));
+    // The older form knows less of a name, and means the same people.
+    let older = eight(&[&taro, &hanako])
+        .replace(",姓,名,", ",氏名,")
+        .replace("見本,太郎", "見本 太郎")
+        .replace("手本,花子", "手本　花子");
+    let older = career.import("eight-csv", older.as_bytes()).await;
+    assert!(older.ids().iter().all(|id| ids.contains(id)), "the older form names the same people");
 }
 
 async fn duplicates(rig: &Rig, career: &Publisher) {

@@ -61,20 +61,22 @@ impl SchemaIds {
             if missing.is_empty() {
                 return check.ready();
             }
+            let mut failed = false;
             for kind in missing {
                 match self.ask(kind).await {
                     Ok(id) => self.keep(kind, id),
                     Err(error) => {
                         tracing::warn!(kind = kind.as_str(), %error, "waiting for the id of a schema");
                         check.not_ready(format!("the registry does not know the schema of {}: {error}", kind.as_str()));
+                        failed = true;
                         break;
                     }
                 }
             }
+            let pause = if failed { AGAIN } else { Duration::ZERO };
             tokio::select! {
-                () = tokio::time::sleep(AGAIN), if Kind::ALL.into_iter().any(|kind| self.get(kind).is_none()) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = cancel.cancelled() => return,
-                () = std::future::ready(()), if Kind::ALL.into_iter().all(|kind| self.get(kind).is_some()) => {}
             }
         }
     }

@@ -20,6 +20,7 @@ use crate::{
         answer::{Document, LastLine},
         spool, topic_number,
     },
+    rule::{Finding, Rule},
     service::App,
 };
 
@@ -82,7 +83,13 @@ pub(super) async fn document(
         (answers, summary)
     });
     let (answers, summary) = running.await.map_err(|error| Problem::internal(&error))?;
-    let status = if single && summary.refused > 0 { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let later = |finding: &Finding| matches!(finding.rule, Rule::NotAcknowledged | Rule::StateUnavailable);
+    let status = match answers.first() {
+        // The record is not to blame: the same again will do.
+        Some(answer) if single && answer.errors.iter().any(later) => StatusCode::SERVICE_UNAVAILABLE,
+        _ if single && summary.refused > 0 => StatusCode::UNPROCESSABLE_ENTITY,
+        _ => StatusCode::OK,
+    };
     let rows = answers.iter().map(|answer| answer.row(topic.as_str())).collect();
     Ok((status, axum::Json(Document { rows, summary })).into_response())
 }
