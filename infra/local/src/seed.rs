@@ -45,7 +45,7 @@ pub async fn seed(running: &Running) -> Result<(), LocalError> {
     let seeded = seed_with(running, &samples, &Teller::quiet()).await?;
     let count = |outcome: &str| seeded.imports.iter().map(|(_, import)| import.count(outcome)).sum::<usize>();
     eprintln!(
-        "  seeded: {} companies, {} grants, {} steps of operators; {} records published, {} were there, {} rows refused",
+        "  seeded: {} companies, {} grants, {} steps of operators; {} records published, {} rows needed no publishing, {} refused",
         COMPANIES.len(),
         GRANTS.len(),
         seeded.steps,
