@@ -62,7 +62,7 @@ impl Head {
                 "QUOTED-PRINTABLE" => parsed.quoted_printable = true,
                 "BASE64" | "B" => parsed.binary = true,
                 "SHIFT_JIS" | "SHIFT-JIS" | "SJIS" | "X-SJIS" | "WINDOWS-31J" | "CP932" | "MS932" => {
-                    parsed.cp932 = Some(true)
+                    parsed.cp932 = Some(true);
                 }
                 "UTF-8" | "UTF8" => parsed.cp932 = Some(false),
                 _ => {}

@@ -187,10 +187,10 @@ impl<'a> Records<'a> {
             match result {
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull if self.output.len() < MAX_ROW => {
-                    self.output.resize(self.output.len() * 2, 0)
+                    self.output.resize(self.output.len() * 2, 0);
                 }
                 ReadRecordResult::OutputEndsFull if self.ends.len() < MAX_CELLS => {
-                    self.ends.resize(self.ends.len() * 2, 0)
+                    self.ends.resize(self.ends.len() * 2, 0);
                 }
                 ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
                     return Err(Trouble::TooLong { line });

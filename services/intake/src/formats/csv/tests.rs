@@ -192,7 +192,7 @@ fn whole_files_are_refused_before_any_row() {
     {
         match refused(&format!("{PREAMBLE}{NEWER},{column}\r\n{TARO},\r\n")) {
             HeaderError::Refused { position, name, refused } => {
-                assert_eq!((position, name.as_str(), refused.rule), (19, column, rule))
+                assert_eq!((position, name.as_str(), refused.rule), (19, column, rule));
             }
             other => panic!("{other:?}"),
         }
