@@ -11,18 +11,26 @@ use store::StoreError;
 
 use super::Answer;
 
+/// What a caller typed as a name, if it can be one. Anything else (a sentence, an address, a person) is not repeated.
+fn shown(text: &str) -> &str {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let named =
+        text.starts_with("jointuse.") || text.parse::<i64>().is_ok_and(|number| number.unsigned_abs() < 1_000_000);
+    if named && text.len() <= 100 && text.bytes().all(plain) { text } else { "..." }
+}
+
 /// Why a call is refused. The codes are those of `io.confluent.kafka.schemaregistry.rest.exceptions.Errors`.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RegistryError {
-    #[error("Subject '{0}' not found.")]
+    #[error("Subject '{}' not found.", shown(.0))]
     NoSubject(String),
     #[error("Version {0} not found.")]
     NoVersion(i32),
     #[error("Schema not found")]
     NoSchema,
-    #[error("Subject '{0}' does not have subject-level compatibility configured")]
+    #[error("Subject '{}' does not have subject-level compatibility configured", shown(.0))]
     NoSubjectLevel(String),
-    #[error("Subject '{0}' does not have subject-level mode configured")]
+    #[error("Subject '{}' does not have subject-level mode configured", shown(.0))]
     NoSubjectMode(String),
     #[error("Invalid schema, details: {0}")]
     Invalid(Faults),
@@ -31,7 +39,8 @@ pub(super) enum RegistryError {
     #[error("Invalid schema: {0}")]
     Unsupported(&'static str),
     #[error(
-        "The specified version '{0}' is not a valid version id. Allowed values are between [1, 2^31-1] and the string \"latest\""
+        "The specified version '{}' is not a valid version id. Allowed values are between [1, 2^31-1] and the string \"latest\"",
+        shown(.0)
     )]
     BadVersion(String),
     #[error(
@@ -40,7 +49,7 @@ pub(super) enum RegistryError {
     BadLevel,
     #[error("Operation not permitted: {0}")]
     NotPermitted(&'static str),
-    #[error("The subject '{0}' is not '<topic>-value' of a topic in the catalogue")]
+    #[error("The subject '{}' is not '<topic>-value' of a topic in the catalogue", shown(.0))]
     BadSubject(String),
     #[error(
         "Schema being registered is incompatible with an earlier schema for subject \"{subject}\", details: [{}], compatibility: '{level}'",
@@ -151,5 +160,20 @@ impl IntoResponse for RegistryError {
 impl From<&Fault> for FaultBody {
     fn from(fault: &Fault) -> Self {
         Self { path: fault.path.clone(), reason: fault.reason.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_are_repeated() {
+        for name in ["jointuse.contact-value", "jointuse.nonsense", "7", "-1"] {
+            assert_eq!(shown(name), name);
+        }
+        for other in ["taro@mihon.example", "jointuse.taro@mihon.example", "太郎", "819000000000", "", "taro"] {
+            assert_eq!(shown(other), "...");
+        }
     }
 }
