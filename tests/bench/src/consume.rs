@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 use testkit::{
-    kafka::ADMIN,
     paths,
     process::{self, Launch},
 };
@@ -87,11 +86,9 @@ fn summary(client: &'static str, size: usize, figures: &BTreeMap<Way, Vec<Figure
 }
 
 async fn fill(bed: &mut Bed, topic: &str, size: usize, count: u64) -> Result<()> {
-    let properties = bed.stack.kafka.client_properties(ADMIN, bed.stack.kafka.password(ADMIN))?;
-    let properties = properties.display().to_string();
     let (count, size) = (count.to_string(), size.to_string());
     let args = ["--topic", topic, "--num-records", &count, "--record-size", &size, "--throughput", "-1"];
-    let args = [args.as_slice(), &["--command-config", &properties, "--command-property", "acks=all"]].concat();
+    let args = [args.as_slice(), &["--command-property", "acks=all"]].concat();
     bed.stack.kafka.tool("org.apache.kafka.tools.ProducerPerformance", &args).await?;
     Ok(())
 }
@@ -133,7 +130,7 @@ async fn java(bed: &mut Bed, way: Way, topic: &str, count: u64) -> Result<(f64, 
     let (properties, count) = (properties.display().to_string(), count.to_string());
     let args = ["--bootstrap-server", &bootstrap, "--topic", topic, "--num-records", &count, "--group", &group];
     let args = [args.as_slice(), &["--command-config", &properties, "--timeout", "60000", "--hide-header"]].concat();
-    let text = bed.stack.kafka.tool("org.apache.kafka.tools.ConsumerPerformance", &args).await?;
+    let text = bed.stack.kafka.java("org.apache.kafka.tools.ConsumerPerformance", &args, "").await?;
     // start, end, MB, MB/s, records, records/s, rebalance ms, fetch ms, MB/s of fetch, records/s of fetch
     let line =
         text.lines().rev().find(|line| line.matches(',').count() >= 9).ok_or(Failure::Answer("ConsumerPerformance"))?;

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use testkit::kafka::ADMIN;
 
 use crate::{Failure, Result, bed::Bed, usage::median};
 
@@ -93,10 +92,9 @@ fn body(round: usize, request: u64) -> Vec<u8> {
 
 async fn producer_performance(bed: &Bed, count: u64) -> Result<f64> {
     let kafka = &bed.stack.kafka;
-    let properties = kafka.client_properties(ADMIN, kafka.password(ADMIN))?.display().to_string();
     let count = count.to_string();
     let args = ["--topic", "jointuse.transaction", "--num-records", &count, "--record-size", RECORD_BYTES];
-    let more = ["--throughput", "-1", "--command-config", &properties, "--command-property", "acks=all"];
+    let more = ["--throughput", "-1", "--command-property", "acks=all"];
     let text = kafka.tool("org.apache.kafka.tools.ProducerPerformance", &[args.as_slice(), &more].concat()).await?;
     // The last line: "N records sent, R records/sec (…)".
     let line =
