@@ -123,11 +123,13 @@ async fn the_next_notice_takes_over_at_its_time(rig: &Rig) {
     let version = |s: &policy::Snapshot| {
         s.companies.iter().find(|c| c.id.as_str() == "persol-career").and_then(|c| Some(c.notice.as_ref()?.version))
     };
-    let activated = rig.newest();
+    let view: PolicyView = rig.first.get("/v1/policy").await.unwrap();
+    let activated = rig.hears("the activation", |s| s.number >= view.number).await.snapshot;
     assert_eq!(version(&activated), Some(1), "the old one is in force until then");
     let switched = rig.hears("the next notice", |s| version(s) == Some(2)).await.snapshot;
     assert!(switched.issued_at >= next.effective_from - TimeDelta::milliseconds(1));
-    assert!(switched.issued_at - next.effective_from < TimeDelta::seconds(1), "not only at the next heartbeat");
+    let late = switched.issued_at - next.effective_from;
+    assert!(late < TimeDelta::seconds(1), "not only at the next heartbeat: {late}");
     for heard in rig.heard() {
         // What was issued in between may be relied on hardly longer than the old notice.
         if (activated.number..switched.number).contains(&heard.snapshot.number) {

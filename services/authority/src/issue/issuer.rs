@@ -78,6 +78,11 @@ pub(crate) struct Issuer {
     told_until: Option<DateTime<Utc>>,
 }
 
+/// How long until the next snapshot is due. A boundary that passed while the last one was on its way is due at once.
+fn until_next(boundary: Option<DateTime<Utc>>, now: DateTime<Utc>, refresh: Duration) -> Duration {
+    boundary.map_or(refresh, |boundary| (boundary - now).to_std().unwrap_or_default().min(refresh))
+}
+
 /// A snapshot the brokers took.
 struct Issued {
     number: u64,
@@ -128,8 +133,7 @@ impl Issuer {
         }
         self.told_until = Some(issued.expires_at);
         self.parts.check.ready();
-        let boundary = issued.boundary.and_then(|boundary| (boundary - now).to_std().ok());
-        Instant::now() + boundary.map_or(self.parts.refresh, |boundary| boundary.min(self.parts.refresh))
+        Instant::now() + until_next(issued.boundary, now, self.parts.refresh)
     }
 
     fn failed(&self, error: &IssueError, waiting: usize) -> Instant {
@@ -185,4 +189,19 @@ fn read(conn: &mut diesel::PgConnection, at: DateTime<Utc>) -> Result<Read, Stor
     let decided = db::snapshot::read(conn, &topic_ids, at)?;
     let boundary = db::notices::next_effective(conn, at)?;
     Ok((numbered, decided, boundary))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boundary_is_never_left_to_the_heartbeat() {
+        let (now, refresh) = (Utc::now(), Duration::from_secs(10));
+        let due = |milliseconds| until_next(Some(now + TimeDelta::milliseconds(milliseconds)), now, refresh);
+        assert_eq!(until_next(None, now, refresh), refresh);
+        assert_eq!(due(20_000), refresh);
+        assert_eq!(due(300), Duration::from_millis(300));
+        assert_eq!(due(-5), Duration::ZERO, "it passed while the last snapshot was on its way");
+    }
 }
