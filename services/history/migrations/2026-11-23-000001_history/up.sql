@@ -42,7 +42,7 @@ CREATE TABLE contact (
     acquired_on     date        NOT NULL,
     acquired_for    text        NOT NULL,
     acquired_from   text        NOT NULL,
-    organisation_id uuid        REFERENCES organisation (id),
+    organisation_id uuid,
     name_key        text COLLATE "C" NOT NULL,
     name_whole      boolean     NOT NULL,
     email_key       text COLLATE "C",
@@ -98,7 +98,7 @@ CREATE INDEX person_contact_by_person ON person_contact (person_id, contact_id);
 -- By what contacts may be linked: digests of (organisation, e-mail) and (organisation, direct or mobile number).
 CREATE TABLE contact_link (
     key        uuid    NOT NULL,
-    contact_id uuid    NOT NULL REFERENCES contact (id) ON DELETE CASCADE,
+    contact_id uuid    NOT NULL,
     by_email   boolean NOT NULL,
     PRIMARY KEY (key, contact_id)
 );

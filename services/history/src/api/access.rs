@@ -138,6 +138,10 @@ impl Access {
                 rules.push(rule);
             }
         }
+        // What stands in the way everywhere is the reason; else all that stands in the way anywhere.
+        let everywhere = |rule: &&&Rule| denials.iter().all(|denial| denial.rules.contains(rule));
+        let common: Vec<&Rule> = rules.iter().filter(everywhere).copied().collect();
+        let rules = if common.is_empty() { rules } else { common };
         let says: Vec<&str> = rules.iter().map(|rule| rule.says.as_str()).collect();
         Problem::forbidden(says.join("; "))
             .with("rules", &rules)

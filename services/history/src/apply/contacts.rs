@@ -14,7 +14,7 @@ use super::{
     rows::{ContactRow, JsonText, LinkRow},
 };
 use crate::{
-    cluster::{Member, PersonRef, regroup, regroup::Change},
+    cluster::{Member, Outcome, PersonRef, regroup, regroup::Change},
     record::{ContactRecord, method},
     schema::{contact, contact_link},
 };
@@ -96,31 +96,43 @@ pub(super) fn apply(
     let gone: Vec<Uuid> = gone.into_iter().filter(|id| existing.contains_key(id)).collect();
     let mut touched = known::links_of(conn, &gone)?;
     remove(conn, &changes.removed)?;
-    sql_query("DELETE FROM contact WHERE id = ANY($1)").bind::<UuidArray, _>(&gone).execute(conn)?;
+    for statement in ["DELETE FROM contact_link WHERE contact_id = ANY($1)", "DELETE FROM contact WHERE id = ANY($1)"] {
+        sql_query(statement).bind::<UuidArray, _>(&gone).execute(conn)?;
+    }
+    let new_mains = main_numbers(conn, &changes)?;
+    touched.extend(new_mains.iter().copied());
+    // Now that the database has no record of the contacts that are put, the clusterer may ask it.
+    let outcome = cluster(conn, &changes, &existing, touched, &new_mains)?;
+    applied.created += outcome.created.len() as u64;
+    applied.merged += outcome.merged.len() as u64;
 
     let organisations = organisations(conn, changes.put.values().map(|(record, _)| *record))?;
     copy(conn, &changes, &organisations)?;
     move_interactions(conn, &changes, &organisations, &existing)?;
+    known::store(conn, &outcome)
+}
 
-    let new_mains = main_numbers(conn, &changes)?;
-    touched.extend(new_mains.iter().copied());
-    let person_of =
+/// Finds the persons anew that the changes touch.
+fn cluster(
+    conn: &mut PgConnection,
+    changes: &Changes<'_>,
+    existing: &HashMap<Uuid, ExistingRow>,
+    touched: Vec<Uuid>,
+    new_mains: &[Uuid],
+) -> Result<Outcome, StoreError> {
+    let still_of =
         |id: &Uuid| existing.get(id).filter(|_| !changes.removed.contains_key(id)).and_then(ExistingRow::person);
     let put: Vec<Member> = changes
         .put
         .iter()
-        .map(|(id, (record, _))| Member { facts: record.facts.clone(), person: person_of(id) })
+        .map(|(id, (record, _))| Member { facts: record.facts.clone(), person: still_of(id) })
         .collect();
     let bereft = changes.removed.keys().filter_map(|id| existing.get(id).and_then(ExistingRow::person)).collect();
-    let keys: BTreeSet<Uuid> =
-        put.iter().flat_map(|member| &member.facts.links).map(|link| link.key).chain(touched.iter().copied()).collect();
-    let ids: Vec<Uuid> = changes.put.keys().copied().collect();
-    let lately_alive = known::lately_alive(conn, &keys, &ids, &new_mains)?;
-    let change = Change { put, touched, bereft, lately_alive };
-    let outcome = regroup(&mut Database { conn, given: ids }, change, Uuid::new_v4)?;
-    applied.created += outcome.created.len() as u64;
-    applied.merged += outcome.merged.len() as u64;
-    known::store(conn, &outcome)
+    let links = put.iter().flat_map(|member| &member.facts.links).map(|link| link.key);
+    let keys: Vec<Uuid> = links.chain(touched.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect();
+    let mut database = Database::new(conn, &put);
+    let lately_alive = database.lately_alive(&keys, new_mains)?;
+    regroup(&mut database, Change { put, touched, bereft, lately_alive }, Uuid::new_v4)
 }
 
 fn existing(conn: &mut PgConnection, changes: &Changes<'_>) -> Result<HashMap<Uuid, ExistingRow>, StoreError> {

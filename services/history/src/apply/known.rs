@@ -6,7 +6,7 @@ use diesel::{PgConnection, prelude::*, sql_query, sql_types};
 use store::StoreError;
 use uuid::Uuid;
 
-use crate::cluster::{Facts, Known, Link, Member, Name, Outcome, PersonRef};
+use crate::cluster::{Facts, Known, Link, Member, Name, Outcome, PersonRef, SHARED_BY};
 
 type UuidArray = sql_types::Array<sql_types::Uuid>;
 
@@ -40,63 +40,106 @@ struct LinkRow {
     by_email: bool,
 }
 
-/// The contacts in the database, less those that the clusterer was given.
+/// The contacts in the database, and those that are about to be put there. The database must not hold the latter, nor
+/// older records of them, while it is asked.
 pub(super) struct Database<'a> {
-    pub(super) conn: &'a mut PgConnection,
-    pub(super) given: Vec<Uuid>,
+    conn: &'a mut PgConnection,
+    /// Names that are about to carry a link.
+    coming: HashMap<Uuid, HashSet<Name>>,
+    /// Links that were asked for.
+    carriers: HashMap<Uuid, Carriers>,
 }
 
-/// How many whole names carry a link: exactly, except that counting stops where the first 64 carriers have enough.
-/// `$2` are contacts not to be counted.
-const NAMES: &str = "\
-    CROSS JOIN LATERAL ( \
-        SELECT count(*) AS carriers, count(DISTINCT f.name_key) FILTER (WHERE f.name_whole) AS names FROM ( \
-            SELECT c.name_key, c.name_whole FROM contact_link l JOIN contact c ON c.id = l.contact_id \
-            WHERE l.key = u.key AND l.contact_id <> ALL($2) LIMIT 64) f) few \
-    CROSS JOIN LATERAL ( \
-        SELECT CASE WHEN few.carriers < 64 OR few.names >= $3 THEN few.names ELSE ( \
-            SELECT count(DISTINCT c.name_key) FILTER (WHERE c.name_whole) \
-            FROM contact_link l JOIN contact c ON c.id = l.contact_id \
-            WHERE l.key = u.key AND l.contact_id <> ALL($2)) END AS names) n";
+/// Who carries a link in the database.
+#[derive(Debug, Default)]
+struct Carriers {
+    names: HashSet<Name>,
+    main: bool,
+    /// Not all of them, when they are many and of many names; some of them twice.
+    contacts: Vec<Uuid>,
+}
 
-/// `key` of those links whose number of names is as `condition` says.
-fn by_names(
-    conn: &mut PgConnection,
-    keys: &[Uuid],
-    without: &[Uuid],
-    condition: &str,
-) -> Result<HashSet<Uuid>, StoreError> {
-    if keys.is_empty() {
-        return Ok(HashSet::new());
+#[derive(QueryableByName)]
+struct CarrierRow {
+    #[diesel(sql_type = sql_types::Uuid)]
+    key: Uuid,
+    #[diesel(sql_type = sql_types::Uuid)]
+    contact_id: Uuid,
+    #[diesel(sql_type = sql_types::Text)]
+    name_key: String,
+    #[diesel(sql_type = sql_types::Bool)]
+    name_whole: bool,
+}
+
+/// So many carriers of a link are looked at first. A switchboard that some take for a direct line has thousands.
+const FEW: usize = 64;
+
+impl<'a> Database<'a> {
+    pub(super) fn new(conn: &'a mut PgConnection, put: &[Member]) -> Self {
+        let mut coming: HashMap<Uuid, HashSet<Name>> = HashMap::new();
+        for facts in put.iter().map(|member| &member.facts).filter(|facts| facts.name.is_whole()) {
+            for link in &facts.links {
+                coming.entry(link.key).or_default().insert(facts.name.clone());
+            }
+        }
+        Self { conn, coming, carriers: HashMap::new() }
     }
-    let rows: Vec<KeyRow> = sql_query(format!("SELECT u.key FROM unnest($1) AS u(key) {NAMES} WHERE {condition}"))
+
+    /// Those of `keys` that link nobody any more, but did (or may have: a contact that is put may have had another name)
+    /// before the contacts that are put and the main numbers `new_mains`.
+    pub(super) fn lately_alive(&mut self, keys: &[Uuid], new_mains: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+        self.look_up(keys)?;
+        let was_alive = |key: &&Uuid| {
+            self.carriers.get(*key).is_some_and(|carriers| {
+                carriers.names.len() < SHARED_BY && (!carriers.main || new_mains.contains(*key))
+            })
+        };
+        Ok(keys.iter().filter(|key| self.is_dead(**key)).filter(was_alive).copied().collect())
+    }
+
+    fn is_dead(&self, key: Uuid) -> bool {
+        let Some(carriers) = self.carriers.get(&key) else { return false };
+        let coming = self.coming.get(&key).into_iter().flatten().filter(|name| !carriers.names.contains(name));
+        carriers.main || carriers.names.len() + coming.count() >= SHARED_BY
+    }
+
+    /// Asks for links that were not asked for before.
+    fn look_up(&mut self, keys: &[Uuid]) -> Result<(), StoreError> {
+        let new: Vec<Uuid> = keys.iter().filter(|key| !self.carriers.contains_key(key)).copied().collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        self.carriers.extend(new.iter().map(|key| (*key, Carriers::default())));
+        let mains: Vec<KeyRow> =
+            sql_query("SELECT key FROM main_number WHERE key = ANY($1)").bind::<UuidArray, _>(&new).load(self.conn)?;
+        for row in mains {
+            self.carriers.entry(row.key).or_default().main = true;
+        }
+        self.load_carriers(&new, Some(FEW))?;
+        let crowded =
+            |key: &Uuid| self.carriers.get(key).is_some_and(|c| c.contacts.len() >= FEW && c.names.len() < SHARED_BY);
+        let crowded: Vec<Uuid> = new.into_iter().filter(crowded).collect();
+        if crowded.is_empty() { Ok(()) } else { self.load_carriers(&crowded, None) }
+    }
+
+    fn load_carriers(&mut self, keys: &[Uuid], most: Option<usize>) -> Result<(), StoreError> {
+        let rows: Vec<CarrierRow> = sql_query(
+            "SELECT u.key, l.contact_id, c.name_key, c.name_whole FROM unnest($1) AS u(key) \
+             CROSS JOIN LATERAL (SELECT contact_id FROM contact_link WHERE key = u.key LIMIT $2) l \
+             JOIN contact c ON c.id = l.contact_id",
+        )
         .bind::<UuidArray, _>(keys)
-        .bind::<UuidArray, _>(without)
-        .bind::<sql_types::BigInt, _>(i64::try_from(crate::cluster::SHARED_BY).unwrap_or(i64::MAX))
-        .load(conn)?;
-    Ok(rows.into_iter().map(|row| row.key).collect())
-}
-
-const IS_MAIN: &str = "EXISTS (SELECT 1 FROM main_number m WHERE m.key = u.key)";
-
-fn dead(conn: &mut PgConnection, keys: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
-    by_names(conn, keys, &[], &format!("n.names >= $3 OR {IS_MAIN}"))
-}
-
-/// Those of `keys` that link nobody now, but did before the contacts `put` and the main numbers `new_mains` came (or may
-/// have: a contact that was put may have had another name before).
-pub(super) fn lately_alive(
-    conn: &mut PgConnection,
-    keys: &BTreeSet<Uuid>,
-    put: &[Uuid],
-    new_mains: &[Uuid],
-) -> Result<Vec<Uuid>, StoreError> {
-    let keys: Vec<Uuid> = keys.iter().copied().collect();
-    let dead: Vec<Uuid> = dead(conn, &keys)?.into_iter().collect();
-    let alive_before = by_names(conn, &dead, put, "n.names < $3")?;
-    let old_mains: HashSet<Uuid> = by_names(conn, &dead, put, IS_MAIN)?;
-    let was_main = |key: &Uuid| old_mains.contains(key) && !new_mains.contains(key);
-    Ok(alive_before.into_iter().filter(|key| !was_main(key)).collect())
+        .bind::<sql_types::Nullable<sql_types::BigInt>, _>(most.and_then(|most| i64::try_from(most).ok()))
+        .load(self.conn)?;
+        for row in rows {
+            let carriers = self.carriers.entry(row.key).or_default();
+            carriers.contacts.push(row.contact_id);
+            if row.name_whole {
+                carriers.names.insert(Name::from_parts(row.name_key, true));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Links of contacts as they stand.
@@ -118,10 +161,9 @@ impl Database<'_> {
         let rows: Vec<MemberRow> = sql_query(format!(
             "SELECT c.id, c.name_key, c.name_whole, p.id AS person_id, p.age FROM ({which}) w \
              JOIN contact c ON c.id = w.contact_id LEFT JOIN person_contact pc ON pc.contact_id = c.id \
-             LEFT JOIN person p ON p.id = pc.person_id WHERE c.id <> ALL($2)"
+             LEFT JOIN person p ON p.id = pc.person_id"
         ))
         .bind::<UuidArray, _>(ids)
-        .bind::<UuidArray, _>(&self.given)
         .load(self.conn)?;
         if rows.is_empty() {
             return Ok(Vec::new());
@@ -152,11 +194,15 @@ impl Known for Database<'_> {
     type Error = StoreError;
 
     fn dead(&mut self, keys: &[Uuid]) -> Result<HashSet<Uuid>, StoreError> {
-        dead(self.conn, keys)
+        self.look_up(keys)?;
+        Ok(keys.iter().copied().filter(|key| self.is_dead(*key)).collect())
     }
 
     fn holders(&mut self, keys: &[Uuid]) -> Result<Vec<Member>, StoreError> {
-        self.load("SELECT DISTINCT contact_id FROM contact_link WHERE key = ANY($1)", keys)
+        self.look_up(keys)?;
+        let carriers = keys.iter().filter_map(|key| self.carriers.get(key)).flat_map(|carriers| &carriers.contacts);
+        let contacts: Vec<Uuid> = carriers.copied().collect::<BTreeSet<_>>().into_iter().collect();
+        self.load("SELECT * FROM unnest($1) AS u(contact_id)", &contacts)
     }
 
     fn members(&mut self, persons: &[Uuid]) -> Result<Vec<Member>, StoreError> {

@@ -111,7 +111,8 @@ fn an_escaped_backslash_is_no_nul() {
 fn the_content_has_every_field_of_the_schema() {
     const COMMON: [&str; 6] = ["record_id", "contact_id", "company", "occurred_at", "recorded_at", "acquisition"];
     let day = serde_json::json!(20_000);
-    let acquisition = serde_json::json!({ "method": "BUSINESS_CARD", "acquired_on": day, "purpose": "p", "source": "s" });
+    let acquisition =
+        serde_json::json!({ "method": "BUSINESS_CARD", "acquired_on": day, "purpose": "p", "source": "s" });
     let structural = serde_json::json!({ "record_id": KEY, "contact_id": KEY, "company": "persol-career",
         "occurred_at": 0, "recorded_at": 0, "acquisition": acquisition, "meeting_id": KEY, "sequence": 0,
         "status": "CONFIRMED", "basis": "CONSENT_CONFIRMED" });
