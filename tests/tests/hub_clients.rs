@@ -223,6 +223,12 @@ async fn refused_by_name(rig: &Rig) {
 
 /// Every position that was delivered lies in a range that was written down, with who, what for and under which notice.
 async fn disclosures(rig: &Rig, records: u64) {
+    // All readers are gone, so what was reserved for them and not used is given back.
+    testkit::wait::until("reservations to be settled", Duration::from_secs(10), async || {
+        (rig.sql("SELECT count(*) FROM disclosure WHERE open").await == "0").then_some(())
+    })
+    .await
+    .unwrap();
     let per_reader = rig
         .sql(
             "SELECT count(DISTINCT (d.topic, d.partition, o)) FROM disclosure d, \
@@ -262,6 +268,8 @@ async fn idle_consumers_wait(rig: &Rig) {
     let fetches = rig.metric("hub_requests_total", &[("api", "Fetch")]).await - before;
     // Three clients that wait half a second (KafkaJS: five) make at most two requests a second each and a few at the start.
     assert!((1.0..60.0).contains(&fetches), "{fetches} fetches in five idle seconds");
+    let open = rig.sql("SELECT count(*) FROM disclosure WHERE open").await;
+    assert_eq!(open, "0", "readers at the end have nothing reserved");
     // And what arrives is delivered at once.
     rig.fill(TRANSACTION, 4, 10).await;
     for client in &mut running {

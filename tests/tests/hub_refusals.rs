@@ -524,7 +524,13 @@ async fn recreated_topic(rig: &mut Rig) {
     assert!(seen(&answer)[0].2 > 0);
     rig.admin.delete_topic(TRANSACTION).await.unwrap();
     let id: KafkaTopicId = create_topic(&rig.admin, TRANSACTION, 4, 1, &[]).await;
-    rig.fill(TRANSACTION, 100, 50).await;
+    // The producer knew the old topic: it must learn of the new one first.
+    testkit::wait::until("the new topic to take records", Duration::from_secs(30), async || {
+        let record = bus::Record::new(TRANSACTION, "key", vec![1; 50]);
+        rig.producer.send(record).await.ok()
+    })
+    .await
+    .unwrap();
     // Whoever asks where the topic is now is told that it is not granted; with that the hub knows, too.
     let request = MetadataRequest::default()
         .with_topics(Some(vec![MetadataRequestTopic::default().with_name(Some(topic(TRANSACTION)))]));

@@ -28,6 +28,7 @@ use crate::{
     gate::Guard,
     hub::Hub,
     refusal::Refusal,
+    runs::Runs,
 };
 
 pub(crate) use crate::conn::auth;
@@ -116,6 +117,7 @@ pub(crate) async fn answer(
     head: &RequestHead,
     due: Due,
     body: &Bytes,
+    runs: &mut Runs,
 ) -> Result<Answer, End> {
     let told = Told { hub, guard, api, head, body };
     let answer = match due {
@@ -124,7 +126,7 @@ pub(crate) async fn answer(
         Due::DescribeCluster => metadata::describe_cluster(&told).await,
         Due::Metadata(asked) => metadata::answer(&told, *asked).await,
         Due::FindCoordinator(asked) => groups::coordinators(&told, asked).await,
-        Due::Fetch(asked) => fetch::answer(&told, asked).await,
+        Due::Fetch(asked) => fetch::answer(&told, asked, runs).await,
         Due::Describe(asked) => groups::described(&told, asked),
         Due::ListOffsets(asked) => offsets::listed(&told, asked),
         Due::LeaderEpoch(asked) => offsets::epochs(&told, asked),

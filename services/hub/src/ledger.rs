@@ -1,44 +1,46 @@
 //! Disclosures: ranges of records, durable before the bytes leave.
 //!
 //! One writer for all connections takes whatever has gathered while the previous transaction was on its way to the disk,
-//! and commits it together: the cost of a commit is shared, and it never grows with the number of records.
+//! and commits it together: the cost of a commit is shared, and it never grows with the number of records. Which rows
+//! there are, and which of them must be waited for, is decided in [`crate::runs`].
 
 use std::{
+    collections::HashMap,
     fmt,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
 use diesel::{PgConnection, RunQueryDsl, sql_query, sql_types};
-use jointuse::TopicName;
 use policy::Permit;
 use store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
-use wire::batch::Extent;
+use uuid::Uuid;
 
 use crate::metrics::Metrics;
 
-/// Most rows in one transaction.
-const MOST_ROWS: usize = 2_000;
+/// Most hand-ins in one transaction.
+const MOST_ENTRIES: usize = 1_000;
+/// Most corrections kept while the database is away.
+const MOST_OWED: usize = 10_000;
 /// Most disclosures waiting; beyond, connections wait.
 const QUEUE: usize = 4_096;
 
-/// One partition's range, delivered under one permit.
+/// A row as it shall stand: one run of consecutive offsets, delivered under one permit.
 #[derive(Debug, Clone)]
-pub(crate) struct Disclosure {
-    permit: std::sync::Arc<Permit>,
-    topic: TopicName,
-    partition: i32,
-    extent: Extent,
-    at: DateTime<Utc>,
-}
-
-impl Disclosure {
-    /// That `extent` of a partition is about to be delivered. Only for what is permitted.
-    pub(crate) fn new(permit: std::sync::Arc<Permit>, partition: i32, extent: Extent, at: DateTime<Utc>) -> Self {
-        let topic = permit.topic().clone();
-        Self { permit, topic, partition, extent, at }
-    }
+pub(crate) struct Row {
+    pub(crate) id: Uuid,
+    pub(crate) permit: Arc<Permit>,
+    pub(crate) partition: i32,
+    /// When the run began, and when it was last added to.
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) until: DateTime<Utc>,
+    pub(crate) first: i64,
+    /// The last offset that was delivered or, while open, may be.
+    pub(crate) last: i64,
+    pub(crate) delivered: u64,
+    pub(crate) open: bool,
 }
 
 /// It is not durable, so nothing may leave. Clients are told to try again.
@@ -54,8 +56,8 @@ impl fmt::Display for NotDurable {
 impl std::error::Error for NotDurable {}
 
 struct Entry {
-    rows: Vec<Disclosure>,
-    durable: oneshot::Sender<bool>,
+    rows: Vec<Row>,
+    durable: Option<oneshot::Sender<bool>>,
 }
 
 /// Where connections hand disclosures in. Cheap to clone.
@@ -63,23 +65,34 @@ struct Entry {
 pub(crate) struct Ledger(mpsc::Sender<Entry>);
 
 impl Ledger {
-    /// The ledger and the writer behind it; run the writer as a task. It ends when all ledgers are dropped.
-    pub(crate) fn new(store: Store, metrics: std::sync::Arc<Metrics>) -> (Self, Writer) {
+    /// The ledger and the writer behind it; run the writer as a task.
+    pub(crate) fn new(store: Store, metrics: Arc<Metrics>) -> (Self, Writer) {
         let (sender, queue) = mpsc::channel(QUEUE);
-        (Self(sender), Writer { store, queue, metrics })
+        (Self(sender), Writer { store, queue, metrics, owed: HashMap::new() })
     }
 
     /// Answers when the rows are durable.
-    pub(crate) async fn record(&self, rows: Vec<Disclosure>) -> Result<(), NotDurable> {
+    pub(crate) async fn record(&self, rows: Vec<Row>) -> Result<(), NotDurable> {
         if rows.is_empty() {
             return Ok(());
         }
         let (durable, done) = oneshot::channel();
-        self.0.send(Entry { rows, durable }).await.map_err(|_| NotDurable)?;
+        self.0.send(Entry { rows, durable: Some(durable) }).await.map_err(|_| NotDurable)?;
         match done.await {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(NotDurable),
         }
+    }
+
+    /// Hands a row in ahead of need; the receiver tells when it is durable. `None` when the writer is behind.
+    pub(crate) fn ahead(&self, row: Row) -> Option<oneshot::Receiver<bool>> {
+        let (durable, done) = oneshot::channel();
+        self.0.try_send(Entry { rows: vec![row], durable: Some(durable) }).ok().map(|()| done)
+    }
+
+    /// Corrects a row, some time; when the writer is too far behind the row stays open, which tells too much, never too little.
+    pub(crate) fn correct(&self, row: Row) {
+        let _ = self.0.try_send(Entry { rows: vec![row], durable: None });
     }
 }
 
@@ -87,44 +100,71 @@ impl Ledger {
 pub(crate) struct Writer {
     store: Store,
     queue: mpsc::Receiver<Entry>,
-    metrics: std::sync::Arc<Metrics>,
+    metrics: Arc<Metrics>,
+    /// Corrections that could not be written yet.
+    owed: HashMap<Uuid, Row>,
 }
 
 impl fmt::Debug for Writer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").finish_non_exhaustive()
+        f.debug_struct("Writer").field("owed", &self.owed.len()).finish_non_exhaustive()
     }
 }
 
 impl Writer {
-    /// Runs until the ledgers are gone. A database that is away fails what waits, and is asked again with what comes next.
-    pub(crate) async fn run(mut self) -> Result<(), StoreError> {
+    /// Runs until `stop`, then writes what is left. A database that is away fails what waits, and is asked again with what
+    /// comes next.
+    pub(crate) async fn run(mut self, stop: impl Future<Output = ()>) -> Result<(), StoreError> {
+        tokio::pin!(stop);
         let mut entries = Vec::with_capacity(64);
-        while self.queue.recv_many(&mut entries, MOST_ROWS).await > 0 {
-            let columns = Columns::of(entries.iter().flat_map(|entry| &entry.rows));
-            let rows = columns.partition.len();
-            let began = Instant::now();
-            let outcome = self.store.run_tx("disclose", move |conn| columns.insert(conn)).await;
-            if let Err(error) = &outcome {
-                tracing::error!(%error, rows, "disclosures could not be made durable: deliveries are refused");
-            } else {
-                self.metrics.disclosed(rows, began.elapsed());
+        loop {
+            let got = tokio::select! {
+                got = self.queue.recv_many(&mut entries, MOST_ENTRIES) => got,
+                () = &mut stop, if !self.queue.is_closed() => {
+                    self.queue.close();
+                    continue;
+                }
+            };
+            if got == 0 {
+                return Ok(());
             }
-            for entry in entries.drain(..) {
-                // A connection that is gone no longer waits.
-                let _ = entry.durable.send(outcome.is_ok());
-            }
-            if outcome.is_err() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+            self.commit(&mut entries).await;
+        }
+    }
+
+    async fn commit(&mut self, entries: &mut Vec<Entry>) {
+        // The latest word on each row, corrections that are owed first.
+        let mut rows: HashMap<Uuid, Row> = std::mem::take(&mut self.owed);
+        for row in entries.iter().flat_map(|entry| &entry.rows) {
+            rows.insert(row.id, row.clone());
+        }
+        let columns = Columns::of(rows.values());
+        let began = Instant::now();
+        let outcome = self.store.run_tx("disclose", move |conn| columns.upsert(conn)).await;
+        match &outcome {
+            Ok(()) => self.metrics.disclosed(rows.len(), began.elapsed()),
+            Err(error) => {
+                tracing::error!(%error, rows = rows.len(), "disclosures could not be made durable: deliveries are refused");
+                let corrections = entries.iter().filter(|entry| entry.durable.is_none()).flat_map(|entry| &entry.rows);
+                self.owed.extend(corrections.take(MOST_OWED).map(|row| (row.id, row.clone())));
             }
         }
-        Ok(())
+        for durable in entries.drain(..).filter_map(|entry| entry.durable) {
+            // A connection that is gone no longer waits.
+            let _ = durable.send(outcome.is_ok());
+        }
+        if outcome.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 }
 
 /// Rows as columns, for one `INSERT .. SELECT FROM UNNEST`.
 #[derive(Debug, Default)]
 struct Columns {
+    id: Vec<Uuid>,
+    until: Vec<DateTime<Utc>>,
+    open: Vec<bool>,
     at: Vec<DateTime<Utc>>,
     login: Vec<String>,
     subscription: Vec<String>,
@@ -140,15 +180,20 @@ struct Columns {
     delivered: Vec<i64>,
 }
 
-const INSERT: &str = "INSERT INTO disclosure (at, login, subscription, company, purpose, notice_version, decision, \
-    snapshot, topic, partition, first_offset, last_offset, delivered) \
-    SELECT * FROM UNNEST($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+const UPSERT: &str = "INSERT INTO disclosure (id, at, until, login, subscription, company, purpose, notice_version, decision, \
+    snapshot, topic, partition, first_offset, last_offset, delivered, open) \
+    SELECT * FROM UNNEST($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+    ON CONFLICT (id) DO UPDATE SET until = EXCLUDED.until, last_offset = EXCLUDED.last_offset, \
+    delivered = EXCLUDED.delivered, open = EXCLUDED.open";
 
 impl Columns {
-    fn of<'a>(rows: impl Iterator<Item = &'a Disclosure>) -> Self {
+    fn of<'a>(rows: impl Iterator<Item = &'a Row>) -> Self {
         let mut columns = Self::default();
         for row in rows {
+            columns.id.push(row.id);
             columns.at.push(row.at);
+            columns.until.push(row.until);
+            columns.open.push(row.open);
             columns.login.push(row.permit.login().to_string());
             columns.subscription.push(row.permit.grant().as_str().to_owned());
             columns.company.push(row.permit.company().to_string());
@@ -156,19 +201,21 @@ impl Columns {
             columns.notice_version.push(i32::try_from(row.permit.notice_version()).unwrap_or(i32::MAX));
             columns.decision.push(row.permit.decision().to_owned());
             columns.snapshot.push(i64::try_from(row.permit.snapshot()).unwrap_or(i64::MAX));
-            columns.topic.push(row.topic.to_string());
+            columns.topic.push(row.permit.topic().to_string());
             columns.partition.push(row.partition);
-            columns.first_offset.push(row.extent.first);
-            columns.last_offset.push(row.extent.last);
-            columns.delivered.push(i64::try_from(row.extent.records).unwrap_or(i64::MAX));
+            columns.first_offset.push(row.first);
+            columns.last_offset.push(row.last);
+            columns.delivered.push(i64::try_from(row.delivered).unwrap_or(i64::MAX));
         }
         columns
     }
 
-    fn insert(&self, conn: &mut PgConnection) -> Result<(), StoreError> {
-        use sql_types::{Array, BigInt, Integer, Text, Timestamptz};
-        sql_query(INSERT)
+    fn upsert(&self, conn: &mut PgConnection) -> Result<(), StoreError> {
+        use sql_types::{Array, BigInt, Bool, Integer, Text, Timestamptz};
+        sql_query(UPSERT)
+            .bind::<Array<sql_types::Uuid>, _>(&self.id)
             .bind::<Array<Timestamptz>, _>(&self.at)
+            .bind::<Array<Timestamptz>, _>(&self.until)
             .bind::<Array<Text>, _>(&self.login)
             .bind::<Array<Text>, _>(&self.subscription)
             .bind::<Array<Text>, _>(&self.company)
@@ -181,6 +228,7 @@ impl Columns {
             .bind::<Array<BigInt>, _>(&self.first_offset)
             .bind::<Array<BigInt>, _>(&self.last_offset)
             .bind::<Array<BigInt>, _>(&self.delivered)
+            .bind::<Array<Bool>, _>(&self.open)
             .execute(conn)?;
         Ok(())
     }

@@ -14,6 +14,7 @@ mod hub;
 mod ledger;
 mod metrics;
 mod refusal;
+mod runs;
 mod start;
 
 use std::process::ExitCode;

@@ -45,10 +45,10 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
     let admin = ctx.listen("admin", config.admin.listen).await?;
     ctx.spawn_http("admin", admin, ctx.admin_router());
     // Disclosures and policy go on while connections drain; they end with the last of them.
-    ctx.spawn("disclosures", until_stopped(ctx.clone(), Arc::clone(&hub), writer.run()));
+    ctx.spawn("disclosures", writer.run(gone(ctx.clone(), Arc::clone(&hub))));
     let topic = config.policy.topic.clone();
     let follow = feed::policy(config.kafka.clone(), topic, watch, Arc::clone(&metrics), ctx.stopping());
-    ctx.spawn("policy", until_stopped(ctx.clone(), Arc::clone(&hub), follow));
+    ctx.spawn("policy", until_gone(ctx.clone(), Arc::clone(&hub), follow));
     let draining = ctx.draining();
     ctx.spawn("policy-check", {
         let checks = feed::watch_policy(handle, clock, metrics, policy_check, draining.clone());
@@ -77,23 +77,25 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
     Ok(())
 }
 
-/// Runs a task that connections need, until the service drains and they are gone.
-async fn until_stopped<E: Into<BoxError>>(
+/// Waits until the service drains and its connections are gone.
+async fn gone(ctx: Context, hub: Arc<Hub>) {
+    let stopping = ctx.stopping();
+    ctx.draining().cancelled().await;
+    tokio::select! {
+        () = hub.drained() => {}
+        () = stopping.cancelled() => {}
+    }
+}
+
+/// Runs a task that connections need, until they are gone.
+async fn until_gone<E: Into<BoxError>>(
     ctx: Context,
     hub: Arc<Hub>,
     task: impl Future<Output = Result<(), E>>,
 ) -> Result<(), BoxError> {
-    let drained = async {
-        let stopping = ctx.stopping();
-        ctx.draining().cancelled().await;
-        tokio::select! {
-            () = hub.drained() => {}
-            () = stopping.cancelled() => {}
-        }
-    };
     tokio::select! {
         result = task => result.map_err(Into::into),
-        () = drained => Ok(()),
+        () = gone(ctx, hub) => Ok(()),
     }
 }
 

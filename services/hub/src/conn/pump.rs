@@ -26,6 +26,7 @@ use crate::{
     handlers::{self, Answer, Due, Reauth, Step},
     hub::Hub,
     refusal::Refusal,
+    runs::Runs,
 };
 
 /// Most requests of one connection that wait for their answers.
@@ -51,7 +52,8 @@ pub(super) async fn run(
     let (upstream_read, upstream_write) = upstream.split();
     let (queue, due) = mpsc::channel(IN_FLIGHT);
     let up = Up { hub, guard, client: client_read, upstream: upstream_write, queue, reauth: Mutex::default() };
-    let down = Down { hub, guard, client: client_write, upstream: upstream_read, due };
+    let down =
+        Down { hub, guard, client: client_write, upstream: upstream_read, due, runs: Runs::new(hub.ledger.clone()) };
     let requests = up.run(draining);
     let answers = down.run();
     tokio::pin!(requests, answers);
@@ -132,6 +134,8 @@ struct Down<'a> {
     client: WriteHalf<'a>,
     upstream: ReadHalf<'a>,
     due: mpsc::Receiver<Next>,
+    /// What this connection has been given.
+    runs: Runs,
 }
 
 impl Down<'_> {
@@ -174,7 +178,7 @@ impl Down<'_> {
         }
         let whole = buffer.freeze();
         let body = whole.slice(PREFIX..);
-        let answer = handlers::answer(self.hub, self.guard, api, &head, due, &body).await?;
+        let answer = handlers::answer(self.hub, self.guard, api, &head, due, &body, &mut self.runs).await?;
         drop(body);
         match answer {
             Answer::Same => match whole.try_into_mut() {

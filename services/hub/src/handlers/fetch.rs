@@ -20,7 +20,10 @@ use wire::{
 };
 
 use super::{Answer, Ask, Due, Step, Told, Trouble, metadata, topic_error};
-use crate::{ledger::Disclosure, refusal::Refusal};
+use crate::{
+    refusal::Refusal,
+    runs::{Leaving, Runs},
+};
 
 /// What a Fetch asked for.
 pub(crate) struct Asked {
@@ -112,17 +115,24 @@ struct Passing<'a> {
     end: usize,
 }
 
-pub(super) async fn answer(told: &Told<'_>, asked: Asked) -> Result<Answer, Trouble> {
+impl Passing<'_> {
+    fn leaving(&self) -> Leaving {
+        Leaving {
+            permit: Arc::clone(&self.permit),
+            partition: self.partition.index,
+            extent: self.extent,
+            end: self.partition.high_watermark,
+        }
+    }
+}
+
+pub(super) async fn answer(told: &Told<'_>, asked: Asked, runs: &mut Runs) -> Result<Answer, Trouble> {
     let view = FetchView::scan(told.api, told.head.version, told.body)?;
-    let (passing, denied) = judge(told, &asked, &view)?;
-    // Written down before the bytes leave; when that fails nothing leaves, and clients try again.
-    let at = told.hub.gate.now();
-    let rows = passing
-        .iter()
-        .map(|p| Disclosure::new(Arc::clone(&p.permit), p.partition.index, p.extent, at))
-        .collect::<Vec<_>>();
+    let (passing, denied) = judge(told, &asked, &view, runs)?;
+    // Written down before the bytes leave; what is not written down does not leave, and clients try again.
+    let leaving = passing.iter().map(Passing::leaving).collect::<Vec<_>>();
     let snapshot = told.guard.snapshot();
-    let durable = told.hub.ledger.record(rows).await;
+    let durable = runs.deliver(&leaving, told.hub.gate.now()).await;
     if told.guard.snapshot() != snapshot {
         // The policy changed while the disclosure was written: the last word is the newest one's.
         for p in &passing {
@@ -138,8 +148,8 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked) -> Result<Answer, Trou
     for (partition, error) in denied {
         view.deny(told.api, &mut patch, partition, error)?;
     }
-    for p in &passing {
-        if durable.is_err() {
+    for (p, durable) in passing.iter().zip(durable) {
+        if !durable {
             told.hub.metrics.refused(Refusal::Disclosure, told.api.name);
             view.deny(told.api, &mut patch, p.partition, ResponseError::KafkaStorageError.code())?;
             continue;
@@ -161,7 +171,7 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked) -> Result<Answer, Trou
 type Judged<'a> = (Vec<Passing<'a>>, Vec<(&'a PartitionView, i16)>);
 
 /// Decides every topic again, by the policy in force now, and measures what would be delivered.
-fn judge<'a>(told: &Told<'_>, asked: &Asked, view: &'a FetchView) -> Result<Judged<'a>, Trouble> {
+fn judge<'a>(told: &Told<'_>, asked: &Asked, view: &'a FetchView, runs: &mut Runs) -> Result<Judged<'a>, Trouble> {
     let mut passing = Vec::with_capacity(view.partitions.len());
     let mut denied = Vec::new();
     for topic in &view.topics {
@@ -180,7 +190,7 @@ fn judge<'a>(told: &Told<'_>, asked: &Asked, view: &'a FetchView) -> Result<Judg
                     told.hub.metrics.refused(*why, told.api.name);
                     denied.push((partition, topic_error(*why)));
                 }
-                Ok(_) if partition.records.is_empty() => {}
+                Ok(permit) if partition.records.is_empty() => runs.quiet(permit.topic(), partition.index),
                 Ok(permit) => match measure(told.body, partition) {
                     Ok(Some((extent, end))) => {
                         passing.push(Passing { partition, permit: Arc::clone(permit), extent, end });
