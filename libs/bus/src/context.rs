@@ -153,8 +153,12 @@ pub(crate) async fn partitions(client: &Arc<StreamConsumer<Context>>, topic: &st
     }
 }
 
+/// How often a reader asks of itself whether the brokers are there.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// Watches over a reader's [`Status`]: an idle topic brings nothing that tells of the brokers' absence or return, so
-/// whenever something looks amiss this asks, again and again until it is well. Ends when dropped.
+/// whenever something looks amiss, and now and then, this asks, again and again until it is well: a broker that was
+/// still answering when it began to stop tells nothing of its end. Ends when dropped.
 #[derive(Debug)]
 pub(crate) struct Watcher(tokio::task::JoinHandle<()>);
 
@@ -163,7 +167,11 @@ impl Watcher {
         let (client, topic) = (Arc::clone(client), topic.to_owned());
         Self(tokio::spawn(async move {
             loop {
-                client.context().suspect.notified().await;
+                let told = client.context().suspect.notified();
+                // A look of our own may meet a moment without answer: two in a row are an absence.
+                if tokio::time::timeout(LOOK, told).await.is_err() && partitions(&client, &topic).await.is_ok() {
+                    continue;
+                }
                 while let Err(reason) = partitions(&client, &topic).await {
                     client.context().set_status(Status::Away(reason));
                     tokio::time::sleep(Duration::from_millis(250)).await;

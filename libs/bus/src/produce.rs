@@ -19,6 +19,9 @@ use tokio::sync::oneshot;
 
 use crate::{BusError, KafkaConfig, ProduceError, Record, context, metrics::ProduceMetrics};
 
+/// How often a session is replaced to which no broker answers.
+const RENEWAL: Duration = Duration::from_secs(10);
+
 /// Where a record was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery {
@@ -78,9 +81,11 @@ pub struct Producer {
 struct Inner {
     config: ClientConfig,
     options: ProduceOptions,
-    /// Replaced when librdkafka gives up on the idempotent session.
+    /// Replaced when librdkafka gives up on the idempotent session, or brokers do not answer to it.
     client: RwLock<Arc<Client>>,
     metrics: ProduceMetrics,
+    /// When the session was replaced last because no broker answered.
+    renewed: Mutex<Instant>,
 }
 
 type Client = ThreadedProducer<Context>;
@@ -118,7 +123,15 @@ impl Producer {
             .set("queue.buffering.max.messages", "1000000")
             .set("queue.buffering.max.kbytes", (options.buffer_bytes >> 10).max(1024).to_string());
         let client = RwLock::new(Arc::new(connect(&config)?));
-        Ok(Self { inner: Arc::new(Inner { config, options, client, metrics: ProduceMetrics::new() }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                config,
+                options,
+                client,
+                metrics: ProduceMetrics::new(),
+                renewed: Mutex::new(Instant::now()),
+            }),
+        })
     }
 
     /// Sends one record and waits for its acknowledgement.
@@ -151,6 +164,10 @@ impl Producer {
         self.count(&records, &results, begun.elapsed());
         if results.iter().any(|result| matches!(result, Err(ProduceError::Unavailable(RDKafkaErrorCode::Fatal)))) {
             self.replace(&client);
+        }
+        let timed_out = |result| matches!(result, &Err(ProduceError::Unavailable(RDKafkaErrorCode::MessageTimedOut)));
+        if results.iter().any(|result| timed_out(result)) {
+            self.renew(client);
         }
         let failed = Err(ProduceError::Unavailable(RDKafkaErrorCode::Fail));
         let mut results = results;
@@ -188,14 +205,40 @@ impl Producer {
     /// None did within `timeout`.
     pub async fn ping(&self, timeout: Duration) -> Result<(), BusError> {
         let client = self.client();
+        let asked = Arc::clone(&client);
         // The broker answers for a topic that does not exist, which is a short answer.
-        let asked =
-            tokio::task::spawn_blocking(move || client.client().fetch_metadata(Some("__ping"), timeout).map(|_| ()));
-        asked.await.map_err(|_| BusError::CutOff)?.map_err(BusError::kafka("no broker answers"))
+        let asking =
+            tokio::task::spawn_blocking(move || asked.client().fetch_metadata(Some("__ping"), timeout).map(|_| ()));
+        let answered = asking.await.map_err(|_| BusError::CutOff)?;
+        if answered.is_err() {
+            self.renew(client);
+        }
+        answered.map_err(BusError::kafka("no broker answers"))
     }
 
     fn client(&self) -> Arc<Client> {
         Arc::clone(&self.inner.client.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Begins a new session when brokers do not answer to this one, at most every [`RENEWAL`].
+    ///
+    /// librdkafka does not always come back: it never sends to a partition again of which it was told once that it has
+    /// no leader, as a broker that stops may say (its issue 5430, to 2.14 at least), and after a second outage it was
+    /// seen not to connect any more. What the old session still holds is acknowledged or times out there.
+    fn renew(&self, silent: Arc<Client>) {
+        let due = {
+            let mut renewed = self.inner.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = renewed.elapsed() >= RENEWAL;
+            if due {
+                *renewed = Instant::now();
+            }
+            due
+        };
+        if due {
+            self.replace(&silent);
+        }
+        // The last share of a client waits for its threads.
+        tokio::task::spawn_blocking(move || drop(silent));
     }
 
     /// A fatal error ends an idempotent session for good; what was in flight has failed, a new session begins.
@@ -204,7 +247,7 @@ impl Producer {
         if Arc::ptr_eq(&current, failed) {
             match connect(&self.inner.config) {
                 Ok(client) => {
-                    tracing::warn!("the idempotent producer session ended, a new one begins");
+                    tracing::warn!("the producer session ended, a new one begins");
                     *current = Arc::new(client);
                 }
                 Err(error) => tracing::error!(%error, "cannot begin a new producer session"),
