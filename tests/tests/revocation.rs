@@ -54,7 +54,7 @@ impl Bench<'_> {
         let all = std::mem::take(&mut self.figures);
         let of = |pick: fn(&Revoked) -> Duration| all.iter().map(pick).collect::<Vec<_>>();
         let show = |figures: &[Duration]| {
-            format!("p50 {:.1?} p99 {:.1?}", percentile(figures, 0.5), percentile(figures, 0.99))
+            format!("p50 {:.1?} p99 {:.1?}", percentile(figures, 50), percentile(figures, 99))
         };
         println!(
             "revocation of {kind}, {} times, from the operator's call: answered {}; last byte {}; closed {}",

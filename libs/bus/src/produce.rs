@@ -166,7 +166,7 @@ impl Producer {
             self.replace(&client);
         }
         let timed_out = |result| matches!(result, &Err(ProduceError::Unavailable(RDKafkaErrorCode::MessageTimedOut)));
-        if results.iter().any(|result| timed_out(result)) {
+        if results.iter().any(timed_out) {
             self.renew(client);
         }
         let failed = Err(ProduceError::Unavailable(RDKafkaErrorCode::Fail));

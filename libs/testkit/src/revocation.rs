@@ -161,21 +161,20 @@ impl Reader {
         call.await.map_err(|error| Error::Answer { what: "the revocation".to_owned(), answer: error.to_string() })?;
         let answered = began.elapsed();
         let end = tokio::time::timeout(Duration::from_secs(20), self.task).await;
-        let end = match end {
-            Ok(Ok(end)) => end,
-            _ => return Err(Error::Answer { what: "the reader".to_owned(), answer: "goes on reading".to_owned() }),
+        let Ok(Ok(end)) = end else {
+            return Err(Error::Answer { what: "the reader".to_owned(), answer: "goes on reading".to_owned() });
         };
         let last_byte = end.last_record.map_or(Duration::ZERO, |at| at.saturating_duration_since(began));
         Ok((Revoked { answered, last_byte, closed: end.stopped.saturating_duration_since(began) }, end))
     }
 }
 
-/// A figure's order statistic: `share` 0.5 is the median.
-pub fn percentile(figures: &[Duration], share: f64) -> Duration {
+/// A figure's order statistic: 50 percent is the median.
+pub fn percentile(figures: &[Duration], percent: usize) -> Duration {
     let mut sorted = figures.to_vec();
     sorted.sort();
-    let index = ((sorted.len() as f64 * share).ceil() as usize).saturating_sub(1);
-    sorted.get(index.min(sorted.len().saturating_sub(1))).copied().unwrap_or_default()
+    let index = (sorted.len() * percent.min(100)).div_ceil(100).saturating_sub(1);
+    sorted.get(index).copied().unwrap_or_default()
 }
 
 async fn read(mut raw: Raw, topic: String, partition: i32, offset: i64, tell: watch::Sender<i64>) -> End {

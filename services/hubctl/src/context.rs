@@ -24,9 +24,15 @@ pub(crate) enum Failure {
     #[error("{0}")]
     Usage(String),
     #[error(transparent)]
-    Call(#[from] ClientError),
+    Call(Box<ClientError>),
     #[error("{failed} of {all} changes could not be made; run `hubctl cluster plan` to see what is left")]
     Partly { failed: usize, all: usize },
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Call(Box::new(error))
+    }
 }
 
 pub(crate) fn file_error(path: &Path) -> impl FnOnce(io::Error) -> Failure {

@@ -3,7 +3,8 @@
 
 use std::error::Error;
 
-use comfy_table::{ContentArrangement, Table, presets::UTF8_HORIZONTAL_ONLY};
+use authority_api::ClientError;
+use comfy_table::{ContentArrangement, Table, presets::UTF8_BORDERS_ONLY};
 use serde::Serialize;
 
 use crate::context::Failure;
@@ -18,7 +19,7 @@ pub(crate) fn table<T: Serialize + ?Sized>(json: bool, value: &T, head: &[&str],
         return;
     }
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(head.iter().copied());
     for row in rows {
         table.add_row(row);
@@ -56,7 +57,14 @@ fn print_json<T: Serialize + ?Sized>(value: &T) {
 
 /// Says why a command failed, with the rules not met where the authority named them.
 pub(crate) fn failure(failure: &Failure, json: bool) {
-    if let (true, Failure::Call(authority_api::ClientError::Refused { problem, .. })) = (json, failure) {
+    let problem = match failure {
+        Failure::Call(error) => match error.as_ref() {
+            ClientError::Refused { problem, .. } => Some(problem),
+            _ => None,
+        },
+        _ => None,
+    };
+    if let (true, Some(problem)) = (json, problem) {
         return print_json(problem);
     }
     let mut message = failure.to_string();
@@ -66,11 +74,9 @@ pub(crate) fn failure(failure: &Failure, json: bool) {
         source = cause.source();
     }
     eprintln!("hubctl: {message}");
-    if let Failure::Call(authority_api::ClientError::Refused { problem, .. }) = failure {
-        let rules = problem.get("rules").and_then(serde_json::Value::as_array);
-        for rule in rules.into_iter().flatten() {
-            let part = |key| rule.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
-            eprintln!("  {}: {} [{}]", part("id"), part("says"), part("source"));
-        }
+    let rules = problem.and_then(|problem| problem.get("rules")).and_then(serde_json::Value::as_array);
+    for rule in rules.into_iter().flatten() {
+        let part = |key| rule.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+        eprintln!("  {}: {} [{}]", part("id"), part("says"), part("source"));
     }
 }

@@ -38,11 +38,11 @@ struct Figure {
 
 /// Runs `runs` interleaved rounds, each way once per round, and reports medians. The topics of the catalogue are used, one
 /// per size, because the hub lets nobody read another.
-pub(crate) async fn run(bed: &mut Bed, runs: usize, scale: f64) -> Result<Vec<Row>> {
+pub(crate) async fn run(bed: &mut Bed, runs: usize, percent: u64) -> Result<Vec<Row>> {
     let topics = ["jointuse.transaction", "jointuse.meeting", "jointuse.contact-event"];
     let mut rows = Vec::new();
     for ((size, count), topic) in SIZES.into_iter().zip(topics) {
-        let count = (count as f64 * scale) as u64;
+        let count = count * percent / 100;
         fill(bed, topic, size, count).await?;
         for client in ["librdkafka", "java"] {
             let mut figures: BTreeMap<Way, Vec<Figure>> = BTreeMap::new();

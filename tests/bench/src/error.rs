@@ -15,7 +15,13 @@ pub(crate) enum Failure {
     #[error("a call failed")]
     Call(#[from] reqwest::Error),
     #[error("the authority refused")]
-    Refused(#[from] authority_api::ClientError),
+    Refused(#[source] Box<authority_api::ClientError>),
     #[error("{0} of {1} rows were not accepted")]
     Rows(u64, u64),
+}
+
+impl From<authority_api::ClientError> for Failure {
+    fn from(error: authority_api::ClientError) -> Self {
+        Self::Refused(Box::new(error))
+    }
 }

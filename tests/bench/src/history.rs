@@ -20,8 +20,8 @@ pub(crate) struct Row {
     ratio: f64,
 }
 
-pub(crate) async fn run(bed: &mut Bed, runs: usize, scale: f64) -> Result<Row> {
-    let rows = ((ROWS as f64 * scale) as u64).max(PER_REQUEST) / PER_REQUEST * PER_REQUEST;
+pub(crate) async fn run(bed: &mut Bed, runs: usize, percent: u64) -> Result<Row> {
+    let rows = (ROWS * percent / 100).max(PER_REQUEST) / PER_REQUEST * PER_REQUEST;
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=runs {
         bed.stack.service(Name::History)?.stop().await?;

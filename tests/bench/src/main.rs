@@ -33,9 +33,9 @@ struct Cli {
     /// Counted rounds of each measurement, after one that is not counted.
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Multiplies the number of records: 0.1 for a quick look.
-    #[arg(long, default_value_t = 1.0)]
-    scale: f64,
+    /// Percent of the full number of records: 10 for a quick look.
+    #[arg(long, default_value_t = 100)]
+    percent: u64,
     /// Where the figures go, as JSON.
     #[arg(long, default_value = "local/bench-report.json")]
     out: PathBuf,
@@ -63,7 +63,7 @@ enum Part {
 pub(crate) struct Report {
     machine: String,
     runs: usize,
-    scale: f64,
+    percent: u64,
     consume: Vec<consume::Row>,
     latency: Vec<latency::Row>,
     memory: Vec<latency::Memory>,
@@ -91,7 +91,7 @@ async fn measure(cli: &Cli) -> Result<Report> {
     let wanted = |part| cli.only.is_empty() || cli.only.contains(&part);
     report::say("starting a broker, a database, the services and a forwarder");
     let mut bed = bed::Bed::start().await?;
-    let mut report = Report { machine: report::machine(), runs: cli.runs, scale: cli.scale, ..Report::default() };
+    let mut report = Report { machine: report::machine(), runs: cli.runs, percent: cli.percent, ..Report::default() };
     // Memory first: afterwards buffers have grown.
     if wanted(Part::Memory) {
         report::say("memory: one idle client, then 200");
@@ -103,19 +103,19 @@ async fn measure(cli: &Cli) -> Result<Report> {
     }
     if wanted(Part::Revocation) {
         report::say("revocation: from an operator's call to the last byte");
-        report.revocation = Some(revocation::run(&mut bed, (200.0 * cli.scale) as usize).await?);
+        report.revocation = Some(revocation::run(&mut bed, 2 * usize::try_from(cli.percent).unwrap_or(100)).await?);
     }
     if wanted(Part::Intake) {
         report::say("intake: acknowledged rows, beside ProducerPerformance");
-        report.intake = Some(intake::run(&mut bed, cli.runs, cli.scale).await?);
+        report.intake = Some(intake::run(&mut bed, cli.runs, cli.percent).await?);
     }
     if wanted(Part::History) {
         report::say("history: applied rows, beside COPY of the same rows");
-        report.history = Some(history::run(&mut bed, cli.runs, cli.scale).await?);
+        report.history = Some(history::run(&mut bed, cli.runs, cli.percent).await?);
     }
     if wanted(Part::Consume) {
         report::say("consume: 100, 400 and 1,000 bytes, librdkafka and Java, three ways");
-        report.consume = consume::run(&mut bed, cli.runs, cli.scale).await?;
+        report.consume = consume::run(&mut bed, cli.runs, cli.percent).await?;
     }
     Ok(report)
 }

@@ -36,7 +36,7 @@ pub(crate) fn machine() -> String {
 /// One table per measurement, columns as the JSON has them; the JSON itself to `out`.
 pub(crate) fn print(report: &Report, out: &Path) -> ExitCode {
     let Ok(value) = serde_json::to_value(report) else { return ExitCode::FAILURE };
-    println!("{} · {} runs · scale {}", report.machine, report.runs, report.scale);
+    println!("{} · {} runs · {} % of the records", report.machine, report.runs, report.percent);
     for part in ["memory", "latency", "revocation", "intake", "history", "consume"] {
         let rows = match value.get(part) {
             Some(Value::Array(rows)) => rows.clone(),

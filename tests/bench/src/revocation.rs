@@ -36,16 +36,16 @@ pub(crate) async fn run(bed: &mut Bed, repetitions: usize) -> Result<Row> {
         figures.push(reader.revoked_by(call).await?.0);
         let _: GrantView = bed.desk.approves.post(&path("resume"), &because).await?;
     }
-    let of = |pick: fn(&Revoked) -> Duration, share: f64| {
-        percentile(&figures.iter().map(pick).collect::<Vec<_>>(), share).as_secs_f64() * 1000.0
+    let of = |pick: fn(&Revoked) -> Duration, percent: usize| {
+        percentile(&figures.iter().map(pick).collect::<Vec<_>>(), percent).as_secs_f64() * 1000.0
     };
     Ok(Row {
         repetitions: figures.len(),
-        answered_p50_ms: of(|r| r.answered, 0.5),
-        answered_p99_ms: of(|r| r.answered, 0.99),
-        last_byte_p50_ms: of(|r| r.last_byte, 0.5),
-        last_byte_p99_ms: of(|r| r.last_byte, 0.99),
-        closed_p50_ms: of(|r| r.closed, 0.5),
-        closed_p99_ms: of(|r| r.closed, 0.99),
+        answered_p50_ms: of(|r| r.answered, 50),
+        answered_p99_ms: of(|r| r.answered, 99),
+        last_byte_p50_ms: of(|r| r.last_byte, 50),
+        last_byte_p99_ms: of(|r| r.last_byte, 99),
+        closed_p50_ms: of(|r| r.closed, 50),
+        closed_p99_ms: of(|r| r.closed, 99),
     })
 }
