@@ -5,13 +5,19 @@
 //! them there cannot be trusted elsewhere. **Not hunted here**: the brokers' data folders and the values of records,
 //! which are in clear until records are sealed; history's own tables, which are the histories; and its good answers,
 //! which are what they are for.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_debug_implementations)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_debug_implementations
+)]
 
 mod ground_rig;
 
 use std::time::Duration;
 
-use ground_rig::{DEADLINE, acquisition, hunt, hunt::Hunt, plant, sink::Sink, variable};
+use ground_rig::{DEADLINE, acquisition, hunt, hunt::Hunt, places, plant, sink::Sink, variable};
 use reqwest::{
     Method,
     multipart::{Form, Part},
@@ -20,15 +26,9 @@ use serde_json::{Value, json};
 use testkit::{
     clients::{self, Client, Request},
     dir::Dir,
-    kafka::ADMIN,
-    paths,
-    process::{Launch, run},
     stack::{Grant, Member, Name, Stack},
     wait,
 };
-
-/// What a client calls itself. The broker makes group members' names of it and logs them, nobody else may.
-const CLIENT_ID: &str = "hibari-no-tsukue-9";
 
 #[test]
 fn the_hunt_finds_what_is_planted() {
@@ -45,7 +45,8 @@ fn the_hunt_finds_what_is_planted() {
             if !encoding.contains("base64") && encoding != "CP932" {
                 assert!(what(&hunt.in_bytes(&hay.to_ascii_uppercase())), "{word} as {encoding}, upper case");
             }
-            std::fs::write(dir.folder("a/b").unwrap().join(format!("{number}-{}", encoding.replace(' ', "-"))), hay).unwrap();
+            std::fs::write(dir.folder("a/b").unwrap().join(format!("{number}-{}", encoding.replace(' ', "-"))), hay)
+                .unwrap();
         }
         // As other programs write it: within a longer text, wherever it begins.
         use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -55,13 +56,20 @@ fn the_hunt_finds_what_is_planted() {
         }
         let quoted = serde_json::to_string(&json!({"name": word})).unwrap();
         assert!(!hunt.in_bytes(quoted.as_bytes()).is_empty());
-        assert!(!hunt.in_bytes(format!("{:?}", bytes::Bytes::copy_from_slice(word.as_bytes())).as_bytes()).is_empty(), "{word}");
+        assert!(
+            !hunt.in_bytes(format!("{:?}", bytes::Bytes::copy_from_slice(word.as_bytes())).as_bytes()).is_empty(),
+            "{word}"
+        );
         let form = reqwest::Url::parse_with_params("http://x/", [("q", word)]).unwrap();
         assert!(!hunt.in_bytes(form.as_str().as_bytes()).is_empty(), "{form}");
     }
     let in_folder = hunt.in_folder(dir.path());
     let places = hunt::files(dir.path());
-    assert_eq!(places.len(), plant::WORDS.len() * hunt::encodings("x").iter().map(|(name, _)| name).collect::<std::collections::BTreeSet<_>>().len());
+    assert_eq!(
+        places.len(),
+        plant::WORDS.len()
+            * hunt::encodings("x").iter().map(|(name, _)| name).collect::<std::collections::BTreeSet<_>>().len()
+    );
     for place in places {
         assert!(in_folder.iter().any(|finding| finding.contains(&place.display().to_string())), "{}", place.display());
     }
@@ -122,8 +130,8 @@ async fn planted_values_stay_where_they_belong() {
     consume(&stack, &beta.subscription).await;
     outage(&mut stack, &mut sender, &alpha).await;
 
-    let hunt = Hunt::new(&[&plant::WORDS[..], &[CLIENT_ID]].concat());
-    where_it_belongs(&stack, &hunt).await;
+    let hunt = Hunt::new(&[&plant::WORDS[..], &[plant::CLIENT_ID]].concat());
+    places::where_it_belongs(&stack, &hunt).await;
     let mut findings = Vec::new();
     for (place, bytes) in &sender.kept {
         findings.extend(hunt.report(place, bytes));
@@ -131,19 +139,22 @@ async fn planted_values_stay_where_they_belong() {
     for name in Name::ALL {
         findings.extend(hunt.report(&format!("metrics of {name:?}"), stack.metrics(name).await.unwrap().as_bytes()));
     }
-    findings.extend(command_lines(&mut stack, &hunt));
-    findings.extend(keys_and_headers(&stack, &hunt).await);
-    findings.extend(databases(&stack, &hunt).await);
+    findings.extend(places::command_lines(&mut stack, &hunt));
+    findings.extend(places::keys_and_headers(&stack, &hunt).await);
+    findings.extend(places::databases(&stack, &hunt).await);
     // What is still buffered is flushed when the services stop.
     let directory = stack.directory().to_owned();
     stack.stop().await.unwrap();
     for name in Name::ALL {
         let folder = directory.join(name.as_str());
-        assert!(hunt::files(&folder).iter().any(|file| file.ends_with("config.toml")), "configuration, state and logs are there");
+        assert!(
+            hunt::files(&folder).iter().any(|file| file.ends_with("config.toml")),
+            "configuration, state and logs are there"
+        );
         findings.extend(hunt.in_folder(&folder));
     }
     findings.extend(hunt.report("PostgreSQL's log", &std::fs::read(stack.postgres.log()).unwrap()));
-    findings.extend(broker_logs(&stack, &Hunt::new(&plant::WORDS)));
+    findings.extend(places::broker_logs(&stack, &Hunt::new(&plant::WORDS)));
     let exported = sink.bytes();
     for span in ["POST /v1/files", "POST /v1/persons/search", "history apply"] {
         assert!(sink.has(span.as_bytes()), "the traces of the run were exported: {span}");
@@ -173,7 +184,12 @@ async fn publish(stack: &Stack, sender: &mut Sender, alpha: &Member, beta: &Memb
             wrong["occurred_at"] = "宿り木丘".into();
             wrong["acquisition"]["method"] = "止まり木長".into();
             wrong["acquisition"]["acquired_on"] = "金糸雀".into();
-            let post = sender.http.post(format!("{url}/{kind}")).bearer_auth(&token).json(&json!([record, wrong, "金糸雀", ["啼一郎"]]));
+            let post = sender.http.post(format!("{url}/{kind}")).bearer_auth(&token).json(&json!([
+                record,
+                wrong,
+                "金糸雀",
+                ["啼一郎"]
+            ]));
             let (status, told) = sender.send(&format!("a {kind} of {tag}"), post).await;
             let told: Value = serde_json::from_str(&told).unwrap();
             assert_eq!((status, told["rows"][0]["outcome"].as_str()), (200, Some("accepted")), "{kind}: {told}");
@@ -182,9 +198,13 @@ async fn publish(stack: &Stack, sender: &mut Sender, alpha: &Member, beta: &Memb
             }
         }
     }
-    for (format, bytes, accepted) in [("eight-csv", plant::eight(), 2), ("vcard", plant::vcards(), 1), ("icalendar", plant::calendar(), 1)] {
+    for (format, bytes, accepted) in
+        [("eight-csv", plant::eight(), 2), ("vcard", plant::vcards(), 1), ("icalendar", plant::calendar(), 1)]
+    {
         for again in [false, true] {
-            let (status, told) = sender.send(format, file(stack, alpha, sender, format, &acquisition().to_string(), bytes.clone()).await).await;
+            let (status, told) = sender
+                .send(format, file(stack, alpha, sender, format, &acquisition().to_string(), bytes.clone()).await)
+                .await;
             let summary: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
             let word = if again { "unchanged" } else { "accepted" };
             assert_eq!((status, summary["summary"][word].as_u64()), (200, Some(accepted)), "{format}: {told}");
@@ -193,7 +213,14 @@ async fn publish(stack: &Stack, sender: &mut Sender, alpha: &Member, beta: &Memb
     }
 }
 
-async fn file(stack: &Stack, member: &Member, sender: &Sender, format: &str, acquisition: &str, bytes: Vec<u8>) -> reqwest::RequestBuilder {
+async fn file(
+    stack: &Stack,
+    member: &Member,
+    sender: &Sender,
+    format: &str,
+    acquisition: &str,
+    bytes: Vec<u8>,
+) -> reqwest::RequestBuilder {
     let token = stack.access_token(&member.publication, "intake").await.unwrap();
     let form = Form::new().text("format", format.to_owned()).text("acquisition", acquisition.to_owned());
     let form = form.part("file", Part::bytes(bytes).file_name("金糸雀啼一郎.csv"));
@@ -223,16 +250,34 @@ async fn bad_publishing(stack: &Stack, sender: &mut Sender, alpha: &Member) {
         ("a kind", post("/v1/records/%E9%87%91%E7%B3%B8%E9%9B%80")),
         ("a path", post("/v1/persons/kanaria.naku@naki-goe.example")),
         ("a query", post("/v1/records/contact?dry-run=kanaria.naku@naki-goe.example").body(contact.clone())),
-        ("an unknown query", post("/v1/records/contact?email=kanaria.naku@naki-goe.example&name=金糸雀").body(contact.clone())),
+        (
+            "an unknown query",
+            post("/v1/records/contact?email=kanaria.naku@naki-goe.example&name=金糸雀").body(contact.clone()),
+        ),
         ("no token", http.post(format!("{base}/v1/records/contact")).body(contact.clone())),
-        ("a wrong token", http.post(format!("{base}/v1/records/contact")).bearer_auth("kanaria.naku.naki-goe").body(contact.clone())),
-        ("a password", http.post(format!("{base}/v1/records/contact")).basic_auth("kanaria.naku@naki-goe.example", Some("73164258")).body(contact.clone())),
-        ("a method", http.request(Method::from_bytes(b"KANARIA.NAKU").unwrap(), format!("{base}/v1/records/contact")).bearer_auth(&token)),
+        (
+            "a wrong token",
+            http.post(format!("{base}/v1/records/contact")).bearer_auth("kanaria.naku.naki-goe").body(contact.clone()),
+        ),
+        (
+            "a password",
+            http.post(format!("{base}/v1/records/contact"))
+                .basic_auth("kanaria.naku@naki-goe.example", Some("73164258"))
+                .body(contact.clone()),
+        ),
+        (
+            "a method",
+            http.request(Method::from_bytes(b"KANARIA.NAKU").unwrap(), format!("{base}/v1/records/contact"))
+                .bearer_auth(&token),
+        ),
     ] {
         sender.refused(what, marked(request)).await;
     }
     let form = |format: &'static str, name: &'static str, value: String, file: Vec<u8>| {
-        Form::new().text("format", format).text(name, value).part("file", Part::bytes(file).file_name("金糸雀.csv").mime_str("text/csv").unwrap())
+        Form::new()
+            .text("format", format)
+            .text(name, value)
+            .part("file", Part::bytes(file).file_name("金糸雀.csv").mime_str("text/csv").unwrap())
     };
     let acquisition = acquisition().to_string();
     let headerless = plant::eight().split(|byte| *byte == b'\n').skip(3).collect::<Vec<_>>().join(&b'\n');
@@ -241,9 +286,18 @@ async fn bad_publishing(stack: &Stack, sender: &mut Sender, alpha: &Member) {
         ("a format", form("金糸雀", "acquisition", acquisition.clone(), plant::eight())),
         ("a part", form("eight-csv", "金糸雀", "啼一郎".to_owned(), plant::eight())),
         ("an acquisition that is no JSON", form("eight-csv", "acquisition", "金糸雀".to_owned(), plant::eight())),
-        ("an acquisition of another shape", form("eight-csv", "acquisition", json!({"method": {"金糸雀": "啼一郎"}}).to_string(), plant::eight())),
-        ("a mapping that is no TOML", form("generic-csv", "mapping", "[columns\n金糸雀 = 啼一郎".to_owned(), plant::eight())),
-        ("a mapping to nowhere", form("generic-csv", "mapping", "[columns]\n\"金糸雀\" = \"啼一郎\"\n".to_owned(), plant::eight())),
+        (
+            "an acquisition of another shape",
+            form("eight-csv", "acquisition", json!({"method": {"金糸雀": "啼一郎"}}).to_string(), plant::eight()),
+        ),
+        (
+            "a mapping that is no TOML",
+            form("generic-csv", "mapping", "[columns\n金糸雀 = 啼一郎".to_owned(), plant::eight()),
+        ),
+        (
+            "a mapping to nowhere",
+            form("generic-csv", "mapping", "[columns]\n\"金糸雀\" = \"啼一郎\"\n".to_owned(), plant::eight()),
+        ),
         ("a file without header", form("eight-csv", "acquisition", acquisition.clone(), headerless.clone())),
         ("another file without header", form("generic-csv", "acquisition", acquisition.clone(), headerless)),
         ("a header with values", form("generic-csv", "acquisition", acquisition.clone(), generic.as_bytes().to_vec())),
@@ -277,11 +331,15 @@ async fn read_histories(stack: &Stack, sender: &mut Sender, alpha: &Member) {
     let search = |path: &str, body: Value| marked(http.post(format!("{base}{path}")).bearer_auth(&token).json(&body));
     let mut person = Value::Null;
     wait::until("history to have all kinds", DEADLINE, async || {
-        let (_, _, body) = got(search("/v1/persons/search", json!({"email": plant::email("json"), "name": "金糸雀"}))).await;
+        let (_, _, body) =
+            got(search("/v1/persons/search", json!({"email": plant::email("json"), "name": "金糸雀"}))).await;
         person = serde_json::from_str::<Value>(&body).ok()?["persons"][0].clone();
         let timeline = http.get(format!("{base}/v1/persons/{}/timeline", person["id"].as_str()?)).bearer_auth(&token);
         let (_, _, body) = got(marked(timeline)).await;
-        ["transaction", "meeting", "contact-event", "behaviour", "contact"].iter().all(|kind| body.contains(&format!("\"kind\":\"{kind}\""))).then_some(())
+        ["transaction", "meeting", "contact-event", "behaviour", "contact"]
+            .iter()
+            .all(|kind| body.contains(&format!("\"kind\":\"{kind}\"")))
+            .then_some(())
     })
     .await
     .unwrap();
@@ -289,7 +347,11 @@ async fn read_histories(stack: &Stack, sender: &mut Sender, alpha: &Member) {
     let page: Value = serde_json::from_str(&page).unwrap();
     assert!(status == 200 && page["organisations"][0]["id"].is_string(), "{page}");
     let organisation = page["organisations"][0]["id"].as_str().unwrap();
-    for path in [format!("persons/{}", person["id"].as_str().unwrap()), format!("organisations/{organisation}"), format!("organisations/{organisation}/timeline")] {
+    for path in [
+        format!("persons/{}", person["id"].as_str().unwrap()),
+        format!("organisations/{organisation}"),
+        format!("organisations/{organisation}/timeline"),
+    ] {
         assert_eq!(got(marked(http.get(format!("{base}/v1/{path}")).bearer_auth(&token))).await.0, 200, "{path}");
     }
 }
@@ -298,7 +360,12 @@ async fn bad_reading(stack: &Stack, sender: &mut Sender, subscription: &Grant) {
     let base = stack.history_url();
     let token = stack.access_token(subscription, "history").await.unwrap();
     let http = sender.http.clone();
-    let post = |body: String| http.post(format!("{base}/v1/persons/search")).bearer_auth(&token).header("content-type", "application/json").body(body);
+    let post = |body: String| {
+        http.post(format!("{base}/v1/persons/search"))
+            .bearer_auth(&token)
+            .header("content-type", "application/json")
+            .body(body)
+    };
     let get = |path: &str| http.get(format!("{base}{path}")).bearer_auth(&token);
     for (what, request) in [
         ("a search of no JSON", post("{\"name\": 金糸雀}".into())),
@@ -307,17 +374,32 @@ async fn bad_reading(stack: &Stack, sender: &mut Sender, subscription: &Grant) {
         ("a search of a wrong type", post(json!({"name": ["金糸雀"]}).to_string())),
         ("a search with a wrong limit", post(json!({"name": "金糸雀", "limit": "啼一郎"}).to_string())),
         ("a search with a wrong cursor", post(json!({"name": "金糸雀", "cursor": "kanaria.naku"}).to_string())),
-        ("a search in CP932", post(String::new()).body(encoding_rs::SHIFT_JIS.encode("{\"name\": \"金糸雀\"}").0.into_owned())),
+        (
+            "a search in CP932",
+            post(String::new()).body(encoding_rs::SHIFT_JIS.encode("{\"name\": \"金糸雀\"}").0.into_owned()),
+        ),
         ("a search of a long name", post(json!({"name": "金糸雀".repeat(3_000)}).to_string())),
-        ("a search with a form", http.post(format!("{base}/v1/persons/search")).bearer_auth(&token).form(&[("name", "金糸雀")])),
+        (
+            "a search with a form",
+            http.post(format!("{base}/v1/persons/search")).bearer_auth(&token).form(&[("name", "金糸雀")]),
+        ),
         ("a search without token", http.post(format!("{base}/v1/persons/search")).json(&json!({"name": "金糸雀"}))),
-        ("a search with a wrong token", http.post(format!("{base}/v1/persons/search")).bearer_auth("kanaria.naku").json(&json!({"name": "金糸雀"}))),
+        (
+            "a search with a wrong token",
+            http.post(format!("{base}/v1/persons/search")).bearer_auth("kanaria.naku").json(&json!({"name": "金糸雀"})),
+        ),
         ("a person by address", get("/v1/persons/kanaria.naku@naki-goe.example")),
         ("a person by name", get("/v1/persons/金糸雀啼一郎/timeline")),
         ("an organisation by name", get("/v1/organisations/金糸雀商会")),
         ("a timeline of a wrong kind", get("/v1/persons/00000000-0000-4000-8000-000000000000/timeline?kind=金糸雀")),
-        ("a timeline from a wrong time", get("/v1/persons/00000000-0000-4000-8000-000000000000/timeline?from=73164258-1")),
-        ("a timeline by a wrong cursor", get("/v1/persons/00000000-0000-4000-8000-000000000000/timeline?cursor=kanaria.naku")),
+        (
+            "a timeline from a wrong time",
+            get("/v1/persons/00000000-0000-4000-8000-000000000000/timeline?from=73164258-1"),
+        ),
+        (
+            "a timeline by a wrong cursor",
+            get("/v1/persons/00000000-0000-4000-8000-000000000000/timeline?cursor=kanaria.naku"),
+        ),
         ("a search by URL", get("/v1/persons?email=kanaria.naku@naki-goe.example")),
     ] {
         sender.refused(what, marked(request)).await;
@@ -330,12 +412,37 @@ async fn bad_administration(stack: &Stack, sender: &mut Sender) {
     let http = sender.http.clone();
     let post = |path: &str, body: Value| http.post(format!("{base}{path}")).json(&body);
     for (what, request) in [
-        ("a sign-in", post("/v1/sessions", json!({"operator": "kanaria.naku@naki-goe.example", "password": "金糸雀啼一郎7316-4258"}))),
-        ("a sign-in as nobody", post("/v1/sessions", json!({"operator": "kanaria.naku", "password": "金糸雀啼一郎7316-4258"}))),
+        (
+            "a sign-in",
+            post(
+                "/v1/sessions",
+                json!({"operator": "kanaria.naku@naki-goe.example", "password": "金糸雀啼一郎7316-4258"}),
+            ),
+        ),
+        (
+            "a sign-in as nobody",
+            post("/v1/sessions", json!({"operator": "kanaria.naku", "password": "金糸雀啼一郎7316-4258"})),
+        ),
         ("a sign-in of a wrong shape", post("/v1/sessions", json!({"金糸雀": "啼一郎"}))),
-        ("a token", http.post(format!("{base}/oauth/token")).basic_auth("kanaria.naku@naki-goe.example", Some("7316-4258")).form(&[("grant_type", "client_credentials")])),
-        ("a token by form", http.post(format!("{base}/oauth/token")).form(&[("grant_type", "金糸雀"), ("client_id", "kanaria.naku"), ("client_secret", "73164258"), ("scope", "羽繕い坂")])),
-        ("a company", post("/v1/companies", json!({"id": "金糸雀", "name_ja": "金糸雀商会"})).bearer_auth("kanaria.naku")),
+        (
+            "a token",
+            http.post(format!("{base}/oauth/token"))
+                .basic_auth("kanaria.naku@naki-goe.example", Some("7316-4258"))
+                .form(&[("grant_type", "client_credentials")]),
+        ),
+        (
+            "a token by form",
+            http.post(format!("{base}/oauth/token")).form(&[
+                ("grant_type", "金糸雀"),
+                ("client_id", "kanaria.naku"),
+                ("client_secret", "73164258"),
+                ("scope", "羽繕い坂"),
+            ]),
+        ),
+        (
+            "a company",
+            post("/v1/companies", json!({"id": "金糸雀", "name_ja": "金糸雀商会"})).bearer_auth("kanaria.naku"),
+        ),
         ("a subject", http.get(format!("{base}/registry/subjects/kanaria.naku@naki-goe.example/versions/latest"))),
         ("a schema id", http.get(format!("{base}/registry/schemas/ids/7316-4258"))),
         ("a schema", post("/registry/subjects/jointuse.contact-value/versions", json!({"schema": "金糸雀"}))),
@@ -351,8 +458,9 @@ async fn consume(stack: &Stack, subscription: &Grant) {
     let login = subscription.login.as_str();
     let group = format!("ju.{}.main", subscription.id);
     let bootstrap = stack.hub_bootstrap();
-    let settings = json!({"client.id": CLIENT_ID});
-    let read = Request::consume(&bootstrap, login, &subscription.secret, &group, &["jointuse.contact", "jointuse.behaviour"]);
+    let settings = json!({"client.id": plant::CLIENT_ID});
+    let read =
+        Request::consume(&bootstrap, login, &subscription.secret, &group, &["jointuse.contact", "jointuse.behaviour"]);
     let read = read.with("settings", settings.clone()).max(5);
     let outcome = clients::run(Client::Confluent, &read, DEADLINE).await.unwrap();
     assert!(outcome.success && outcome.records().len() == 5, "{:?}", outcome.errors());
@@ -360,7 +468,8 @@ async fn consume(stack: &Stack, subscription: &Grant) {
         .with("settings", settings.clone())
         .with("topics", vec!["kanaria.naku", "lp-naki-77ab"]);
     clients::run(Client::Confluent, &unknown, DEADLINE).await.unwrap();
-    let stranger = Request::consume(&bootstrap, "kanaria.naku@naki-goe.example", "73164258", &group, &["jointuse.contact"]);
+    let stranger =
+        Request::consume(&bootstrap, "kanaria.naku@naki-goe.example", "73164258", &group, &["jointuse.contact"]);
     let stranger = stranger.with("settings", settings).idle(Duration::from_secs(3)).max(1);
     let outcome = clients::run(Client::Confluent, &stranger, DEADLINE).await.unwrap();
     assert!(outcome.records().is_empty());
@@ -371,7 +480,8 @@ async fn outage(stack: &mut Stack, sender: &mut Sender, alpha: &Member) {
     let intake = stack.access_token(&alpha.publication, "intake").await.unwrap();
     let history = stack.access_token(&alpha.subscription, "history").await.unwrap();
     let http = sender.http.clone();
-    let (records, search) = (format!("{}/v1/records/contact", stack.intake_url()), format!("{}/v1/persons/search", stack.history_url()));
+    let (records, search) =
+        (format!("{}/v1/records/contact", stack.intake_url()), format!("{}/v1/persons/search", stack.history_url()));
     let requests = |tag: &str| {
         [
             ("a contact", http.post(&records).bearer_auth(&intake).json(&plant::contact(tag))),
@@ -390,125 +500,13 @@ async fn outage(stack: &mut Stack, sender: &mut Sender, alpha: &Member) {
     stack.kafka.kill9();
     for (what, request) in requests("without-broker").into_iter().take(1) {
         let (status, body) = sender.send(&format!("{what} without broker"), marked(request)).await;
-        assert!(status >= 500 || body.contains("refused") || body.contains("unacknowledged"), "{what}: {status} {body}");
+        assert!(
+            status >= 500 || body.contains("refused") || body.contains("unacknowledged"),
+            "{what}: {status} {body}"
+        );
     }
     stack.kafka.start().await.unwrap();
     for service in stack.services() {
         service.until_ready(DEADLINE).await.unwrap();
     }
-}
-
-async fn dump(stack: &Stack, database: &str, options: &[&str]) -> Vec<u8> {
-    let dump = Launch::new(paths::postgres_bin().unwrap().join("pg_dump"))
-        .args(["--inserts", "--dbname"])
-        .arg(format!("postgres://{}@127.0.0.1:{}/{database}", testkit::postgres::ADMIN, stack.postgres.port()))
-        .args(options.iter().copied())
-        .env("PGPASSWORD", stack.postgres.password());
-    run(&dump, "").await.unwrap().into_bytes()
-}
-
-async fn records(stack: &Stack, topic: &str) -> Vec<clients::Record> {
-    let request = Request::consume(&stack.broker_bootstrap(), ADMIN, stack.kafka.password(ADMIN), &format!("canary-{topic}"), &[topic]);
-    let outcome = clients::run(Client::Confluent, &request.with("until_end", true).with("commit", "none"), DEADLINE).await.unwrap();
-    assert!(outcome.success, "{topic}: {:?}", outcome.errors());
-    outcome.records()
-}
-
-fn bytes(hex: &str) -> Vec<u8> {
-    hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
-}
-
-/// The whole run was about the person: each word is in the values of records, and in history's tables.
-async fn where_it_belongs(stack: &Stack, hunt: &Hunt) {
-    let mut values = Vec::new();
-    for kind in ["contact", "transaction", "meeting", "contact-event", "behaviour"] {
-        let records = records(stack, &format!("jointuse.{kind}")).await;
-        let of_kind: Vec<u8> = records.iter().filter_map(|record| record.value.as_deref()).flat_map(bytes).collect();
-        assert!(!hunt.in_bytes(&of_kind).is_empty(), "{kind}");
-        values.extend(of_kind);
-    }
-    let history = dump(stack, "history", &[]).await;
-    for (place, hay) in [("values", values), ("history's tables", history)] {
-        let found = hunt.in_bytes(&hay);
-        for word in plant::WORDS.iter().filter(|word| **word != "7316-4258") {
-            assert!(found.iter().any(|what| what.starts_with(word)), "{word} is not in {place}: {found:?}");
-        }
-    }
-}
-
-/// Of every process on this machine; the environment of our services, too.
-fn command_lines(stack: &mut Stack, hunt: &Hunt) -> Vec<String> {
-    let mut findings = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap() {
-        let path = entry.unwrap().path();
-        if path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.parse::<u32>().is_ok()) {
-            // Processes come and go.
-            let line = std::fs::read(path.join("cmdline")).unwrap_or_default();
-            findings.extend(hunt.report(&path.join("cmdline").display().to_string(), &line));
-        }
-    }
-    for service in stack.services() {
-        let name = service.name();
-        for file in ["cmdline", "environ"] {
-            let bytes = std::fs::read(format!("/proc/{}/{file}", service.pid().unwrap())).unwrap();
-            assert!(!bytes.is_empty());
-            findings.extend(hunt.report(&format!("{file} of {name:?}"), &bytes));
-        }
-    }
-    findings
-}
-
-/// Of all topics, also the broker's own.
-async fn keys_and_headers(stack: &Stack, hunt: &Hunt) -> Vec<String> {
-    let topics = stack.kafka.tool("org.apache.kafka.tools.TopicCommand", &["--list"]).await.unwrap();
-    let mut findings = Vec::new();
-    for known in ["jointuse.contact", "jointuse.policy", "__consumer_offsets"] {
-        assert!(topics.lines().any(|topic| topic == known), "{known}: {topics}");
-    }
-    for topic in topics.lines() {
-        let records = records(stack, topic).await;
-        assert!(!records.is_empty(), "{topic}");
-        for record in records {
-            let mut hay = record.key.as_deref().map(bytes).unwrap_or_default();
-            for (name, value) in &record.headers {
-                hay.extend(name.bytes());
-                hay.push(b'\n');
-                hay.extend(value.as_deref().map(bytes).unwrap_or_default());
-                hay.push(b'\n');
-            }
-            findings.extend(hunt.report(&format!("key and headers of {topic}/{}@{}", record.partition, record.offset), &hay));
-        }
-    }
-    findings
-}
-
-/// Every database but history's histories: of that one, what it tells of its deliveries and of where it is.
-async fn databases(stack: &Stack, hunt: &Hunt) -> Vec<String> {
-    let mut findings = Vec::new();
-    let names = stack.postgres.sql("postgres", "SELECT datname FROM pg_database WHERE datallowconn").await.unwrap();
-    for name in Name::ALL {
-        assert!(names.lines().any(|line| line == name.as_str()), "{names}");
-    }
-    for database in names.lines() {
-        let only: &[&str] = match database {
-            "history" => &["--table=disclosure", "--table=applied_offset", "--table=writer_schema", "--table=quarantined"],
-            _ => &[],
-        };
-        let text = dump(stack, database, only).await;
-        let rows = text.windows(12).filter(|window| window == b"INSERT INTO ").count();
-        assert!(rows > 3 || database.starts_with("template") || database == "postgres", "{database}: {rows} rows");
-        findings.extend(hunt.report(&format!("database {database}"), &text));
-    }
-    findings
-}
-
-/// What the brokers wrote of requests and clients.
-fn broker_logs(stack: &Stack, hunt: &Hunt) -> Vec<String> {
-    let mut findings = Vec::new();
-    for node in stack.kafka.node_ids() {
-        let log = std::fs::read(stack.kafka.log(node).unwrap()).unwrap();
-        assert!(log.windows(CLIENT_ID.len()).any(|window| window == CLIENT_ID.as_bytes()), "the clients came by here");
-        findings.extend(hunt.report("the broker's log", &log));
-    }
-    findings
 }

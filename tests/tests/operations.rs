@@ -1,5 +1,11 @@
 //! The operational ground of every service, from outside: command line and configuration, health, stopping, traces.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_debug_implementations)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_debug_implementations
+)]
 
 mod ground_rig;
 
@@ -57,7 +63,16 @@ fn help(name: Name) {
     assert!(help.status.success() && help.stderr.is_empty());
     let first = said.lines().next().unwrap();
     assert!(first.len() > 30 && first.contains(' '), "{name:?} says what it is for: {first}");
-    for part in ["--config <FILE>", "--check-config", "--print-config", "--ports-file", "--version", "Exit codes", "SIGTERM", "Example"] {
+    for part in [
+        "--config <FILE>",
+        "--check-config",
+        "--print-config",
+        "--ports-file",
+        "--version",
+        "Exit codes",
+        "SIGTERM",
+        "Example",
+    ] {
         assert!(said.contains(part), "{name:?}: {part} not in {said}");
     }
     assert!(said.contains(&variable(name, "http", "listen")), "{name:?} shows a variable: {said}");
@@ -143,7 +158,10 @@ fn wrong(name: Name, config: &Path) {
         refused(name, &file, &[], &[parts, &[path.as_str()]].concat());
     };
     // A key that does not exist, and what does; a section that does not exist.
-    bad(&|text| text.replace(&listen, &format!("{listen}lissen = 'x'\n")), &[&format!("{section}.lissen"), "unknown field", "`listen`"]);
+    bad(
+        &|text| text.replace(&listen, &format!("{listen}lissen = 'x'\n")),
+        &[&format!("{section}.lissen"), "unknown field", "`listen`"],
+    );
     bad(&|text| format!("{text}[nonsense]\nkey = 1\n"), &["nonsense", "unknown field"]);
     // Values of a wrong type, out of range, and no TOML at all.
     bad(&|text| format!("{text}[shutdown]\ngrace_seconds = 'soon'\n"), &["shutdown.grace_seconds", "soon"]);
@@ -239,7 +257,10 @@ async fn health_tells_the_truth() {
     // Twice: what came back once must be able to go again.
     for round in 0..2 {
         stack.postgres.stop().await.unwrap();
-        until_all(&stack, "to miss the database", |_, status, reasons| status == 503 && reasons.contains_key("database")).await;
+        until_all(&stack, "to miss the database", |_, status, reasons| {
+            status == 503 && reasons.contains_key("database")
+        })
+        .await;
         stack.postgres.restart().await.unwrap();
         until_all(&stack, "to have the database back", ready).await;
 
@@ -250,9 +271,13 @@ async fn health_tells_the_truth() {
             Name::Intake => "brokers",
             Name::History => "consumer",
         };
-        until_all(&stack, "to miss the broker", |name, status, reasons| status == 503 && reasons.contains_key(check(name))).await;
+        until_all(&stack, "to miss the broker", |name, status, reasons| {
+            status == 503 && reasons.contains_key(check(name))
+        })
+        .await;
         // Without new policies the old one expires; whoever decides by it must say that it does not any more.
-        until_all(&stack, "to miss the policy", |_, status, reasons| status == 503 && reasons.contains_key("policy")).await;
+        until_all(&stack, "to miss the policy", |_, status, reasons| status == 503 && reasons.contains_key("policy"))
+            .await;
         stack.kafka.start().await.unwrap();
         until_all(&stack, "to have the broker back", ready).await;
         flows(&stack, &member.publication, &format!("after-{round}")).await;
@@ -312,7 +337,12 @@ async fn ended(stack: &mut Stack, name: Name, within: Duration) {
     let begun = Instant::now();
     let status = wait::until(format!("{name:?} to end"), within, async || process.exit_status()).await;
     let log = process.log_tail();
-    assert_eq!(status.unwrap_or_else(|error| panic!("{error}\n{log}")).code(), Some(0), "{name:?} after {:?}: {log}", begun.elapsed());
+    assert_eq!(
+        status.unwrap_or_else(|error| panic!("{error}\n{log}")).code(),
+        Some(0),
+        "{name:?} after {:?}: {log}",
+        begun.elapsed()
+    );
     let last = log.lines().last().unwrap();
     assert!(last.contains("stopped") && last.contains("clean"), "{name:?}: {last}");
 }
@@ -323,7 +353,9 @@ fn upload(rows: usize, reference: &str) -> (Vec<u8>, &'static str) {
     for (name, value) in [("format", "generic-csv".to_owned()), ("acquisition", acquisition().to_string())] {
         body.extend(format!("--xx\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").bytes());
     }
-    body.extend(b"--xx\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nreference,name.full,email\n");
+    body.extend(
+        b"--xx\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nreference,name.full,email\n",
+    );
     for number in 0..rows {
         body.extend(format!("{reference}-{number},見本 太郎,taro{number}@mihon.example\n").bytes());
     }
@@ -345,13 +377,20 @@ async fn slow_upload(stack: &Stack, publication: &Grant, rows: usize, reference:
 async fn slow_search(stack: &Stack, subscription: &Grant) -> Slow {
     let bearer = format!("Bearer {}", stack.access_token(subscription, "history").await.unwrap());
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
-    Slow::begin(&stack.history_url(), "/v1/persons/search", &headers, json!({"name": "金糸雀"}).to_string().into_bytes()).await
+    Slow::begin(
+        &stack.history_url(),
+        "/v1/persons/search",
+        &headers,
+        json!({"name": "金糸雀"}).to_string().into_bytes(),
+    )
+    .await
 }
 
 /// A sign-in at the authority whose body is still to come; its name and password are wrong.
 async fn slow_sign_in(stack: &Stack) -> Slow {
     let body = json!({"operator": "nobody", "password": "not the password of anybody"}).to_string();
-    Slow::begin(&stack.authority_url(), "/v1/sessions", &[("content-type", "application/json")], body.into_bytes()).await
+    Slow::begin(&stack.authority_url(), "/v1/sessions", &[("content-type", "application/json")], body.into_bytes())
+        .await
 }
 
 fn reading(stack: &Stack, subscription: &Grant) -> Running {
@@ -371,9 +410,11 @@ async fn a_stop_finishes_what_was_begun_and_a_second_does_not_wait() {
     let mut stack = builder.start().await.unwrap();
     let desk = stack.desk().await.unwrap();
     let member = desk.member("persol-alpha").await.unwrap();
-    wait::until("intake and history to know the member", DEADLINE, async || known(&stack, &member.publication, &member.subscription).await)
-        .await
-        .unwrap();
+    wait::until("intake and history to know the member", DEADLINE, async || {
+        known(&stack, &member.publication, &member.subscription).await
+    })
+    .await
+    .unwrap();
     flows(&stack, &member.publication, "before").await;
 
     // First signal: what was begun is answered in full, then the service ends by itself.
@@ -382,7 +423,11 @@ async fn a_stop_finishes_what_was_begun_and_a_second_does_not_wait() {
     assert!(stack.service(Name::Intake).unwrap().is_running(), "it waits for the upload");
     let answer = upload.finish().await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{}", &answer[..answer.len().min(400)]);
-    assert!(answer.contains("\"accepted\":5000") && answer.contains("\"complete\":true"), "{}", &answer[answer.len().saturating_sub(400)..]);
+    assert!(
+        answer.contains("\"accepted\":5000") && answer.contains("\"complete\":true"),
+        "{}",
+        &answer[answer.len().saturating_sub(400)..]
+    );
     ended(&mut stack, Name::Intake, AT_ONCE).await;
     let mut count = String::new();
     let applied = wait::until("history to apply the upload", DEADLINE, async || {
@@ -400,7 +445,11 @@ async fn a_stop_finishes_what_was_begun_and_a_second_does_not_wait() {
     let search = slow_search(&stack, &member.subscription).await;
     begin_stop(&mut stack, Name::History).await;
     let answer = search.finish().await;
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"persons\""), "{}", &answer[..answer.len().min(600)]);
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("\"persons\""),
+        "{}",
+        &answer[..answer.len().min(600)]
+    );
     ended(&mut stack, Name::History, AT_ONCE).await;
 
     let sign_in = slow_sign_in(&stack).await;
@@ -413,9 +462,11 @@ async fn a_stop_finishes_what_was_begun_and_a_second_does_not_wait() {
     for service in [Name::Authority, Name::Hub, Name::Intake, Name::History] {
         stack.service(service).unwrap().restart().await.unwrap();
     }
-    wait::until("intake and history to know the member", DEADLINE, async || known(&stack, &member.publication, &member.subscription).await)
-        .await
-        .unwrap();
+    wait::until("intake and history to know the member", DEADLINE, async || {
+        known(&stack, &member.publication, &member.subscription).await
+    })
+    .await
+    .unwrap();
     flows(&stack, &member.publication, "between").await;
     reader.until("the record published after the stop", DEADLINE, |event| event.record().is_some()).await.unwrap();
     drop(reader);
@@ -471,9 +522,11 @@ async fn one_trace_from_intake_through_kafka_to_history() {
     let stack = builder.start().await.unwrap();
     let desk = stack.desk().await.unwrap();
     let member = desk.member("persol-alpha").await.unwrap();
-    wait::until("intake and history to know the member", DEADLINE, async || known(&stack, &member.publication, &member.subscription).await)
-        .await
-        .unwrap();
+    wait::until("intake and history to know the member", DEADLINE, async || {
+        known(&stack, &member.publication, &member.subscription).await
+    })
+    .await
+    .unwrap();
 
     let client = reqwest::Client::new();
     let (hex, bytes) = trace(1);
@@ -489,7 +542,13 @@ async fn one_trace_from_intake_through_kafka_to_history() {
     assert_eq!(told["rows"][0]["outcome"], "accepted", "{told}");
 
     // In the record's headers: the same trace, continued by intake's own span, and nothing of what else the caller said.
-    let direct = Request::consume(&stack.broker_bootstrap(), ADMIN, stack.kafka.password(ADMIN), "operations", &["jointuse.contact"]);
+    let direct = Request::consume(
+        &stack.broker_bootstrap(),
+        ADMIN,
+        stack.kafka.password(ADMIN),
+        "operations",
+        &["jointuse.contact"],
+    );
     let outcome = testkit::clients::run(Client::Confluent, &direct.max(1), DEADLINE).await.unwrap();
     let record = outcome.records().remove(0);
     let headers: BTreeMap<String, String> = record
@@ -501,7 +560,10 @@ async fn one_trace_from_intake_through_kafka_to_history() {
             (name.clone(), String::from_utf8(bytes.collect()).unwrap())
         })
         .collect();
-    assert_eq!(headers.keys().map(String::as_str).collect::<Vec<_>>(), ["kind", "publisher", "schema-id", "traceparent"]);
+    assert_eq!(
+        headers.keys().map(String::as_str).collect::<Vec<_>>(),
+        ["kind", "publisher", "schema-id", "traceparent"]
+    );
     assert_eq!((headers["kind"].as_str(), headers["publisher"].as_str()), ("contact", "persol-alpha"));
     let sent: Vec<&str> = headers["traceparent"].split('-').collect();
     assert!(sent.len() == 4 && sent[0] == "00" && sent[1] == hex && sent[2] != "b7ad6b7169203331", "{sent:?}");
@@ -510,7 +572,9 @@ async fn one_trace_from_intake_through_kafka_to_history() {
     // Both services' spans of that trace reach the collector; history's hangs below intake's.
     for (name, what) in [(Name::Intake, "POST /v1/records/{kind}"), (Name::History, "history apply")] {
         let sink = &sinks[&name];
-        wait::until(format!("{name:?}'s span to be exported"), DEADLINE, async || sink.has(&bytes).then_some(())).await.unwrap();
+        wait::until(format!("{name:?}'s span to be exported"), DEADLINE, async || sink.has(&bytes).then_some(()))
+            .await
+            .unwrap();
         assert!(sink.has(what.as_bytes()) && sink.has(&span) && sink.has(name.as_str().as_bytes()), "{name:?}: {what}");
         assert!(!sink.has(b"free-text-of-the-caller"), "{name:?}");
     }
@@ -521,7 +585,9 @@ async fn one_trace_from_intake_through_kafka_to_history() {
         let url = format!("{}/health/live", stack.admin_url(name));
         client.get(url).header("traceparent", format!("00-{hex}-b7ad6b7169203331-01")).send().await.unwrap();
         let sink = &sinks[&name];
-        wait::until(format!("{name:?}'s span to be exported"), DEADLINE, async || sink.has(&bytes).then_some(())).await.unwrap();
+        wait::until(format!("{name:?}'s span to be exported"), DEADLINE, async || sink.has(&bytes).then_some(()))
+            .await
+            .unwrap();
         assert!(sink.has(b"GET /health/live") && sink.has(b"service.name"), "{name:?}");
     }
 }

@@ -1,9 +1,10 @@
 //! A hunt for planted words in bytes of any origin, however they were encoded on their way there.
-use std::{collections::{BTreeMap, BTreeSet}, path::Path};
-
-use base64::{
-    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
 };
+
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 /// A word in one of its encodings.
 #[derive(Debug)]
@@ -37,14 +38,19 @@ pub fn encodings(word: &str) -> Vec<(&'static str, Vec<u8>)> {
         all.push((is("escaped", "escaped CP932"), each(&|byte| format!("\\x{byte:02x}"))));
         all.push((is("octal", "octal of CP932"), each(&|byte| format!("\\{byte:03o}"))));
         all.push((is("percent", "percent of CP932"), each(&|byte| format!("%{byte:02x}"))));
-        all.push((is("list", "list of CP932"), bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ").into_bytes()));
+        all.push((
+            is("list", "list of CP932"),
+            bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ").into_bytes(),
+        ));
         for shift in 0..3 {
             all.push((is("base64", "base64 of CP932"), base64(&STANDARD_NO_PAD, bytes, shift)));
             all.push((is("base64url", "base64url of CP932"), base64(&URL_SAFE_NO_PAD, bytes, shift)));
         }
     }
     // As URLs mostly have it: letters and digits as they are.
-    let mixed = word.bytes().map(|b| if b.is_ascii_alphanumeric() || b"-._~".contains(&b) { char::from(b).to_string() } else { format!("%{b:02x}") });
+    let mixed = word.bytes().map(|b| {
+        if b.is_ascii_alphanumeric() || b"-._~".contains(&b) { char::from(b).to_string() } else { format!("%{b:02x}") }
+    });
     all.push(("URL", mixed.collect::<String>().into_bytes()));
     all.push(("UTF-16", utf16));
     let json = word.encode_utf16().map(|unit| format!("\\u{unit:04x}"));
@@ -108,7 +114,8 @@ impl Hunt {
 
     /// The same, with what stands around each finding, for whoever must find its way there.
     pub fn report(&self, place: &str, hay: &[u8]) -> Vec<String> {
-        let around = |at: usize| String::from_utf8_lossy(&hay[at.saturating_sub(200)..(at + 120).min(hay.len())]).into_owned();
+        let around =
+            |at: usize| String::from_utf8_lossy(&hay[at.saturating_sub(200)..(at + 120).min(hay.len())]).into_owned();
         self.places(hay).into_iter().map(|(what, at)| format!("{what} in {place}: …{}…", around(at))).collect()
     }
 

@@ -23,6 +23,9 @@ pub const WORDS: [&str; 16] = [
     "宿り木丘",       // location
 ];
 
+/// What a client calls itself. The broker makes group members' names of it and logs them, nobody else may.
+pub const CLIENT_ID: &str = "hibari-no-tsukue-9";
+
 /// The same person known under different references: `tag` (ASCII, short) tells the ways of import apart.
 pub fn email(tag: &str) -> String {
     format!("kanaria.naku.{tag}@naki-goe.example")
@@ -54,9 +57,15 @@ fn about(tag: &str, kind: &str, fields: &Value) -> Value {
 pub fn interactions(tag: &str) -> [(&'static str, Value); 4] {
     let of = |kind, fields: Value| (kind, about(tag, kind, &fields));
     [
-        of("transaction", json!({"service": "金糸雀紹介", "subject": "囀り会議の件", "stage": "金糸雀契約", "amount_jpy": 73_164_258})),
+        of(
+            "transaction",
+            json!({"service": "金糸雀紹介", "subject": "囀り会議の件", "stage": "金糸雀契約", "amount_jpy": 73_164_258}),
+        ),
         of("meeting", json!({"subject": "囀り会議", "place": "羽繕い坂"})),
-        of("contact-event", json!({"channel": "CALL", "direction": "OUTBOUND", "summary": "囀り会議、金糸雀啼一郎様へ"})),
+        of(
+            "contact-event",
+            json!({"channel": "CALL", "direction": "OUTBOUND", "summary": "囀り会議、金糸雀啼一郎様へ"}),
+        ),
         of(
             "behaviour",
             json!({
