@@ -78,7 +78,8 @@ def kafka_python(request):
     consumer, ends = KafkaConsumer(**settings(request)), Ends(request)
     consumer.subscribe(request["topics"])
     while not ends.reached():
-        for records in consumer.poll(timeout_ms=100).values():
+        # Joining a group must fit into one poll: with a short one, on a loaded machine, it begins again and again.
+        for records in consumer.poll(timeout_ms=3000).values():
             for record in records:
                 if not ends.full():
                     ends.saw(record)
