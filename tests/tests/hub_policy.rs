@@ -4,14 +4,12 @@
 #![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, unreachable_pub, missing_debug_implementations)]
 
 mod hub_rig;
-#[path = "hub_rig/raw.rs"]
-mod raw;
 
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use hub_rig::{BETA, CONTACT, MEETING, PASSWORD, Rig, create_topic, credential, subscription};
-use raw::{Raw, Reply};
+use testkit::raw::{Raw, Reply};
 use tokio::io::AsyncReadExt;
 use wire::{
     messages::{

@@ -4,16 +4,14 @@
 #![allow(clippy::cast_possible_truncation, unreachable_pub, missing_debug_implementations)]
 
 mod hub_rig;
-#[path = "hub_rig/raw.rs"]
-mod raw;
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hub_rig::{ALPHA, BETA, CONTACT, MEETING, PASSWORD, Rig, TRANSACTION, company, create_topic, credential};
 use jointuse::{KafkaTopicId, Membership};
-use raw::{Raw, Reply, encode};
 use testkit::kafka::Kafka;
+use testkit::raw::{Raw, Reply, encode};
 use uuid::Uuid;
 use wire::{
     messages::{
