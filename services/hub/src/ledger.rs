@@ -14,6 +14,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use diesel::{PgConnection, RunQueryDsl, sql_query, sql_types};
 use policy::Permit;
+use runtime::Check;
 use store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
@@ -65,10 +66,11 @@ struct Entry {
 pub(crate) struct Ledger(mpsc::Sender<Entry>);
 
 impl Ledger {
-    /// The ledger and the writer behind it; run the writer as a task.
-    pub(crate) fn new(store: Store, metrics: Arc<Metrics>) -> (Self, Writer) {
+    /// The ledger and the writer behind it; run the writer as a task. It says so to `check` when nothing can be written;
+    /// who watches the database says when it can be again.
+    pub(crate) fn new(store: Store, metrics: Arc<Metrics>, check: Check) -> (Self, Writer) {
         let (sender, queue) = mpsc::channel(QUEUE);
-        (Self(sender), Writer { store, queue, metrics, owed: HashMap::new() })
+        (Self(sender), Writer { store, queue, metrics, check, owed: HashMap::new() })
     }
 
     /// Answers when the rows are durable.
@@ -101,6 +103,7 @@ pub(crate) struct Writer {
     store: Store,
     queue: mpsc::Receiver<Entry>,
     metrics: Arc<Metrics>,
+    check: Check,
     /// Corrections that could not be written yet.
     owed: HashMap<Uuid, Row>,
 }
@@ -145,6 +148,8 @@ impl Writer {
             Ok(()) => self.metrics.disclosed(rows.len(), began.elapsed()),
             Err(error) => {
                 tracing::error!(%error, rows = rows.len(), "disclosures could not be made durable: deliveries are refused");
+                // Before anyone is refused for it: readiness must not lag behind what clients see.
+                self.check.not_ready(format!("disclosures cannot be written: {error}"));
                 let corrections = entries.iter().filter(|entry| entry.durable.is_none()).flat_map(|entry| &entry.rows);
                 self.owed.extend(corrections.take(MOST_OWED).map(|row| (row.id, row.clone())));
             }

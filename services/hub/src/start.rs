@@ -28,7 +28,10 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
     let watch = SnapshotWatch::open(&config.policy)?;
     let handle = watch.handle();
     let store = Store::connect("hub", &config.database)?;
-    let (ledger, writer) = Ledger::new(store.clone(), Arc::clone(&metrics));
+    let health = ctx.health();
+    let (policy_check, database, broker) =
+        (health.register("policy"), health.register("database"), health.register("broker"));
+    let (ledger, writer) = Ledger::new(store.clone(), Arc::clone(&metrics), database.clone());
     let parts = Parts {
         limits: Limits::from(&config.limits),
         gate: Gate::new(handle.clone(), Arc::clone(&clock)),
@@ -39,9 +42,6 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
     };
     let hub = Hub::new(ctx.clone(), config.listen.clone(), parts);
 
-    let health = ctx.health();
-    let (policy_check, database, broker) =
-        (health.register("policy"), health.register("database"), health.register("broker"));
     let admin = ctx.listen("admin", config.admin.listen).await?;
     ctx.spawn_http("admin", admin, ctx.admin_router());
     // Disclosures and policy go on while connections drain; they end with the last of them.
