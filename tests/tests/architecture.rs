@@ -15,6 +15,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("contract", &["jointuse"]),
     ("bus", &["jointuse", "secret", "wire"]),
     ("authority-api", &["jointuse", "policy"]),
+    ("policy-feed", &["jointuse", "authority-api", "bus", "runtime"]),
     ("testkit", &["*"]),
     ("authority", &["*"]),
     ("intake", &["*"]),
@@ -27,7 +28,7 @@ const TABLE: &[(&str, &[&str])] = &[
 ];
 
 const LIBRARIES: &[&str] =
-    &["jointuse", "policy", "contract", "wire", "secret", "bus", "store", "runtime", "authority-api"];
+    &["jointuse", "policy", "contract", "wire", "secret", "bus", "store", "runtime", "authority-api", "policy-feed"];
 
 /// No I/O, no runtime, no database, no server: not even through others.
 const PURE: &[&str] = &["jointuse", "policy", "contract", "wire"];

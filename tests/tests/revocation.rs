@@ -53,9 +53,8 @@ impl Bench<'_> {
     fn print(&mut self, kind: &str) -> Vec<Revoked> {
         let all = std::mem::take(&mut self.figures);
         let of = |pick: fn(&Revoked) -> Duration| all.iter().map(pick).collect::<Vec<_>>();
-        let show = |figures: &[Duration]| {
-            format!("p50 {:.1?} p99 {:.1?}", percentile(figures, 50), percentile(figures, 99))
-        };
+        let show =
+            |figures: &[Duration]| format!("p50 {:.1?} p99 {:.1?}", percentile(figures, 50), percentile(figures, 99));
         println!(
             "revocation of {kind}, {} times, from the operator's call: answered {}; last byte {}; closed {}",
             all.len(),

@@ -4,7 +4,6 @@
 //! | module | what |
 //! |---|---|
 //! | [`config`], [`service`] | configuration and start-up |
-//! | [`feed`] | the policy in force |
 //! | [`consume`], [`record`], [`registry`] | from Kafka records to rows |
 //! | [`apply`] | rows and offsets into the database, in one transaction |
 //! | [`cluster`] | which contacts are one person: pure, and to be replaced |
@@ -16,7 +15,6 @@ pub mod cluster;
 pub mod config;
 pub mod consume;
 pub mod db;
-pub mod feed;
 pub mod mask;
 pub mod metrics;
 pub mod record;

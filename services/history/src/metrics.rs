@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use opentelemetry::{
     KeyValue,
-    metrics::{Counter, Gauge, Histogram},
+    metrics::{Counter, Histogram},
 };
 use runtime::metrics::Metric;
 
@@ -21,8 +21,6 @@ enum Name {
     PersonsMerged,
     Answers,
     Entries,
-    PolicyAlarms,
-    PolicyNumber,
 }
 
 impl Metric for Name {
@@ -35,8 +33,6 @@ impl Metric for Name {
             Self::PersonsMerged => "history_persons_merged_total",
             Self::Answers => "history_answers_total",
             Self::Entries => "history_entries_total",
-            Self::PolicyAlarms => "history_policy_alarms_total",
-            Self::PolicyNumber => "history_policy_number",
         }
     }
 
@@ -49,8 +45,6 @@ impl Metric for Name {
             Self::PersonsMerged => "Persons that became part of another",
             Self::Answers => "Answers with data, by endpoint and subscription",
             Self::Entries => "Contacts and interactions disclosed, by endpoint",
-            Self::PolicyAlarms => "Snapshots that were not believed, by reason",
-            Self::PolicyNumber => "Number of the policy in force",
         }
     }
 }
@@ -65,8 +59,6 @@ pub struct Metrics {
     merged: Counter<u64>,
     answers: Counter<u64>,
     entries: Counter<u64>,
-    policy_alarms: Counter<u64>,
-    policy_number: Gauge<f64>,
 }
 
 impl Default for Metrics {
@@ -79,8 +71,6 @@ impl Default for Metrics {
             merged: Name::PersonsMerged.counter(),
             answers: Name::Answers.counter(),
             entries: Name::Entries.counter(),
-            policy_alarms: Name::PolicyAlarms.counter(),
-            policy_number: Name::PolicyNumber.gauge(),
         }
     }
 }
@@ -106,16 +96,5 @@ impl Metrics {
         let labels = [KeyValue::new("endpoint", endpoint), KeyValue::new("subscription", subscription.to_owned())];
         self.answers.add(1, &labels);
         self.entries.add(entries as u64, &[KeyValue::new("endpoint", endpoint)]);
-    }
-
-    /// A snapshot was not believed.
-    pub fn policy_alarm(&self, reason: &'static str) {
-        self.policy_alarms.add(1, &[KeyValue::new("reason", reason)]);
-    }
-
-    /// A policy came into force.
-    pub fn policy(&self, number: u64) {
-        #[expect(clippy::cast_precision_loss, reason = "snapshots do not come 2^53 times")]
-        self.policy_number.record(number as f64, &[]);
     }
 }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use authority_api::SnapshotWatch;
 use bus::{ConsumeOptions, Consumer, Start, Status};
 use jointuse::{Clock, SystemClock};
+use policy_feed::Feed;
 use runtime::{BoxError, Check, Context};
 use store::Store;
 use tokio::sync::watch;
@@ -14,7 +15,6 @@ use crate::{
     MIGRATIONS, api, apply,
     config::{ApplyConfig, Config},
     consume::Applier,
-    feed,
     mask::Masks,
     metrics::Metrics,
     registry::Registry,
@@ -37,12 +37,11 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
     let watch = SnapshotWatch::open(&config.policy)?;
     let policy = watch.handle();
     let draining = context.draining();
-    context.spawn(
-        "policy",
-        feed::follow(config.kafka.clone(), config.policy.topic.clone(), watch, metrics.clone(), draining.clone()),
-    );
+    let feed = Feed::new("history");
+    let topic = config.policy.topic.clone();
+    context.spawn("policy", feed.clone().follow(config.kafka.clone(), topic, watch, draining.clone()));
     let check = context.health().register("policy");
-    let age = feed::watch_age(policy.clone(), Arc::clone(&clock), check, context.clone());
+    let age = feed.watch_age(policy.clone(), Arc::clone(&clock), check, draining.clone());
     context.spawn("policy age", async move {
         age.await;
         Ok::<(), BoxError>(())

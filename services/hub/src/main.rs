@@ -3,11 +3,11 @@
 //! A connection's life is in [`conn`]; what happens to each API in [`handlers`]; the policy is read through [`gate`];
 //! every delivery is written down by [`ledger`] before its bytes leave.
 
+mod brokers;
 mod budget;
 mod cluster;
 mod config;
 mod conn;
-mod feed;
 mod gate;
 mod handlers;
 mod hub;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use opentelemetry::{
     KeyValue,
-    metrics::{Counter, Gauge, Histogram, UpDownCounter},
+    metrics::{Counter, Histogram, UpDownCounter},
 };
 use runtime::metrics::Metric;
 
@@ -31,12 +31,6 @@ pub(crate) enum Name {
     Disclosure,
     /// Rows in one transaction.
     DisclosureRows,
-    /// Policy offers ignored, by reason.
-    PolicyAlarms,
-    /// Number of the snapshot in force.
-    PolicyNumber,
-    /// Seconds until the policy expires; negative when it has.
-    PolicySecondsLeft,
 }
 
 impl Metric for Name {
@@ -51,9 +45,6 @@ impl Metric for Name {
             Self::Revocation => "hub_revocation_seconds",
             Self::Disclosure => "hub_disclosure_commit_seconds",
             Self::DisclosureRows => "hub_disclosure_rows",
-            Self::PolicyAlarms => "hub_policy_alarms_total",
-            Self::PolicyNumber => "hub_policy_number",
-            Self::PolicySecondsLeft => "hub_policy_seconds_left",
         }
     }
 
@@ -68,9 +59,6 @@ impl Metric for Name {
             Self::Revocation => "From the decision that ended a grant to the closed connection",
             Self::Disclosure => "From handing a disclosure over until it was durable",
             Self::DisclosureRows => "Disclosure rows committed together",
-            Self::PolicyAlarms => "Policy snapshots ignored, by reason: each is worth a look",
-            Self::PolicyNumber => "Number of the policy snapshot in force",
-            Self::PolicySecondsLeft => "Seconds until the policy in force expires",
         }
     }
 }
@@ -87,9 +75,6 @@ pub(crate) struct Metrics {
     revocation: Histogram<f64>,
     disclosure: Histogram<f64>,
     disclosure_rows: Histogram<f64>,
-    policy_alarms: Counter<u64>,
-    policy_number: Gauge<f64>,
-    policy_left: Gauge<f64>,
 }
 
 impl Metrics {
@@ -106,9 +91,6 @@ impl Metrics {
             disclosure: Name::Disclosure.seconds(),
             disclosure_rows: Name::DisclosureRows
                 .histogram(vec![1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 1000.0]),
-            policy_alarms: Name::PolicyAlarms.counter(),
-            policy_number: Name::PolicyNumber.gauge(),
-            policy_left: Name::PolicySecondsLeft.gauge(),
         }
     }
 
@@ -149,18 +131,6 @@ impl Metrics {
     pub(crate) fn disclosed(&self, rows: usize, took: Duration) {
         self.disclosure.record(took.as_secs_f64(), &[]);
         self.disclosure_rows.record(f64::from(u32::try_from(rows).unwrap_or(u32::MAX)), &[]);
-    }
-
-    /// A snapshot was ignored.
-    pub(crate) fn policy_alarm(&self, reason: &'static str) {
-        self.policy_alarms.add(1, &[KeyValue::new("reason", reason)]);
-    }
-
-    /// The policy in force.
-    pub(crate) fn policy(&self, number: u64, seconds_left: f64) {
-        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-        self.policy_number.record(number as f64, &[]);
-        self.policy_left.record(seconds_left, &[]);
     }
 }
 

@@ -5,14 +5,15 @@ use std::{sync::Arc, time::Duration};
 use authority_api::SnapshotWatch;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use jointuse::{Clock, SystemClock};
+use policy_feed::Feed;
 use runtime::{BoxError, Check, Context};
 use store::Store;
 
 use crate::{
+    brokers,
     budget::Budget,
     cluster::Cluster,
     config::{Config, Limits},
-    feed,
     gate::Gate,
     hub::{Hub, Parts},
     ledger::Ledger,
@@ -47,11 +48,12 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
     // Disclosures and policy go on while connections drain; they end with the last of them.
     ctx.spawn("disclosures", writer.run(gone(ctx.clone(), Arc::clone(&hub))));
     let topic = config.policy.topic.clone();
-    let follow = feed::policy(config.kafka.clone(), topic, watch, Arc::clone(&metrics), ctx.stopping());
+    let feed = Feed::new("hub");
+    let follow = feed.clone().follow(config.kafka.clone(), topic, watch, ctx.stopping());
     ctx.spawn("policy", until_gone(ctx.clone(), Arc::clone(&hub), follow));
     let draining = ctx.draining();
     ctx.spawn("policy-check", {
-        let checks = feed::watch_policy(handle, clock, metrics, policy_check, draining.clone());
+        let checks = feed.watch_age(handle, clock, policy_check, draining.clone());
         async {
             checks.await;
             Ok::<_, BoxError>(())
@@ -68,7 +70,7 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
     });
     hub.open().await?;
     ctx.spawn("cluster", {
-        let looks = feed::cluster(config.kafka, Arc::clone(&hub), broker, ctx.draining());
+        let looks = brokers::follow(config.kafka, Arc::clone(&hub), broker, ctx.draining());
         async {
             looks.await;
             Ok::<_, BoxError>(())

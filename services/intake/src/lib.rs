@@ -7,7 +7,6 @@
 
 pub mod config;
 pub mod db;
-pub mod feed;
 pub mod formats;
 pub mod http;
 pub mod judge;

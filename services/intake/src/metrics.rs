@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use opentelemetry::{
     KeyValue,
-    metrics::{Counter, Gauge, Histogram},
+    metrics::{Counter, Histogram},
 };
 use runtime::metrics::Metric;
 
@@ -19,10 +19,6 @@ pub enum Intake {
     Findings,
     /// Time of a batch's stages.
     Batch,
-    /// Alarms of the policy topic.
-    PolicyAlarms,
-    /// Number of the policy in force.
-    PolicyNumber,
     /// Acknowledged rows whose state could not be written.
     Unrecorded,
 }
@@ -33,8 +29,6 @@ impl Metric for Intake {
             Self::Rows => "intake_rows_total",
             Self::Findings => "intake_findings_total",
             Self::Batch => "intake_batch_stage_seconds",
-            Self::PolicyAlarms => "intake_policy_alarms_total",
-            Self::PolicyNumber => "intake_policy_number",
             Self::Unrecorded => "intake_unrecorded_total",
         }
     }
@@ -43,8 +37,6 @@ impl Metric for Intake {
             Self::Rows => "Rows answered, by kind and outcome (accepted, unchanged, refused)",
             Self::Findings => "Refusals and warnings, by rule",
             Self::Batch => "Time of a batch of rows in a stage: look_up, produce, record",
-            Self::PolicyAlarms => "What arrived on the policy topic and was not believed, by reason",
-            Self::PolicyNumber => "Number of the policy in force",
             Self::Unrecorded => {
                 "Acknowledged rows whose state could not be written: a re-send publishes them once more"
             }
@@ -58,8 +50,6 @@ pub struct Metrics {
     rows: Counter<u64>,
     findings: Counter<u64>,
     batch: Histogram<f64>,
-    alarms: Counter<u64>,
-    number: Gauge<f64>,
     unrecorded: Counter<u64>,
 }
 
@@ -70,8 +60,6 @@ impl Metrics {
             rows: Intake::Rows.counter(),
             findings: Intake::Findings.counter(),
             batch: Intake::Batch.seconds(),
-            alarms: Intake::PolicyAlarms.counter(),
-            number: Intake::PolicyNumber.gauge(),
             unrecorded: Intake::Unrecorded.counter(),
         }
     }
@@ -91,17 +79,6 @@ impl Metrics {
     /// A stage of a batch took so long.
     pub fn stage(&self, stage: &'static str, took: Duration) {
         self.batch.record(took.as_secs_f64(), &[KeyValue::new("stage", stage)]);
-    }
-
-    /// Something on the policy topic was not believed.
-    pub fn policy_alarm(&self, reason: &'static str) {
-        self.alarms.add(1, &[KeyValue::new("reason", reason)]);
-    }
-
-    /// This policy is in force now.
-    pub fn policy_number(&self, number: u64) {
-        #[expect(clippy::cast_precision_loss, reason = "numbers of snapshots stay far below 2^53")]
-        self.number.record(number as f64, &[]);
     }
 
     /// State of so many acknowledged rows could not be written.

@@ -5,13 +5,14 @@ use std::{sync::Arc, time::Duration};
 use authority_api::{PolicyHandle, SnapshotWatch};
 use bus::Producer;
 use jointuse::{Clock, PseudonymKey, SystemClock};
+use policy_feed::Feed;
 use runtime::{BoxError, Context};
 use store::Store;
 use tokio::sync::Semaphore;
 
 use crate::{
     config::{Config, Limits, PseudonymConfig},
-    db, feed, http,
+    db, http,
     metrics::Metrics,
     schemas::SchemaIds,
 };
@@ -77,9 +78,10 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
     let watch = SnapshotWatch::open(&config.policy)?;
     let policy = watch.handle();
     let topic = config.policy.topic.clone();
-    context.spawn("policy", feed::follow(config.kafka.clone(), topic, watch, metrics.clone(), draining.clone()));
+    let feed = Feed::new("intake");
+    context.spawn("policy", feed.clone().follow(config.kafka.clone(), topic, watch, draining.clone()));
     let check = context.health().register("policy");
-    let age = feed::watch_age(policy.clone(), Arc::clone(&clock), check, context.clone());
+    let age = feed.watch_age(policy.clone(), Arc::clone(&clock), check, draining.clone());
     context.spawn("policy age", async move {
         age.await;
         Ok::<(), BoxError>(())

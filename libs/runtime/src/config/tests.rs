@@ -104,7 +104,10 @@ fn refusals_name_key_origin_and_what_is_allowed() {
         assert!(missing.contains(part), "{part} not in: {missing}");
     }
     let invalid = refusal(Some("[kafka]\nbrokers = []"), &[]);
-    assert!(invalid.starts_with("kafka.brokers: name at least one\n  value from: ") && invalid.ends_with("sample.toml"), "{invalid}");
+    assert!(
+        invalid.starts_with("kafka.brokers: name at least one\n  value from: ") && invalid.ends_with("sample.toml"),
+        "{invalid}"
+    );
     assert!(refusal(Some("[http"), &[]).contains("sample.toml is not valid TOML"));
 }
 
