@@ -60,6 +60,11 @@ impl Bed {
         Ok(Self { stack, desk, member, forwarder, forwarder_port })
     }
 
+    /// So that it takes no part in what does not measure it.
+    pub(crate) async fn stop_history(&mut self) -> Result<()> {
+        Ok(self.stack.service(Name::History)?.stop().await?)
+    }
+
     /// What all clients read with.
     pub(crate) fn reader(&self) -> &Grant {
         &self.member.subscription

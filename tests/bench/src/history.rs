@@ -24,7 +24,7 @@ pub(crate) async fn run(bed: &mut Bed, runs: usize, percent: u64) -> Result<Row>
     let rows = (ROWS * percent / 100).max(PER_REQUEST) / PER_REQUEST * PER_REQUEST;
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=runs {
-        bed.stack.service(Name::History)?.stop().await?;
+        bed.stop_history().await?;
         publish(bed, round, rows).await?;
         let applied = apply(bed, rows).await?;
         let copied = copy(bed, rows).await?;

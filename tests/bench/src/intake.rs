@@ -12,6 +12,9 @@ const ROWS: u64 = 100_000;
 const PER_REQUEST: u64 = 5_000;
 /// Requests under way at once.
 const AT_ONCE: usize = 4;
+/// Where ProducerPerformance writes: a topic that nobody reads.
+const BESIDE: &str = "bench-producer";
+const PARTITIONS: u16 = 4;
 /// Bytes of an encoded contact of this benchmark, which ProducerPerformance is given too.
 const RECORD_BYTES: &str = "300";
 
@@ -25,6 +28,7 @@ pub(crate) struct Row {
 
 pub(crate) async fn run(bed: &mut Bed, runs: usize, percent: u64) -> Result<Row> {
     let rows = (ROWS * percent / 100).max(PER_REQUEST);
+    bed.stack.kafka.create_topic(BESIDE, PARTITIONS, &[]).await?;
     let (mut ours, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=runs {
         let theirs_now = producer_performance(bed, rows * 5).await?;
@@ -93,7 +97,7 @@ fn body(round: usize, request: u64) -> Vec<u8> {
 async fn producer_performance(bed: &Bed, count: u64) -> Result<f64> {
     let kafka = &bed.stack.kafka;
     let count = count.to_string();
-    let args = ["--topic", "jointuse.transaction", "--num-records", &count, "--record-size", RECORD_BYTES];
+    let args = ["--topic", BESIDE, "--num-records", &count, "--record-size", RECORD_BYTES];
     let more = ["--throughput", "-1", "--command-property", "acks=all"];
     let text = kafka.tool("org.apache.kafka.tools.ProducerPerformance", &[args.as_slice(), &more].concat()).await?;
     // The last line: "N records sent, R records/sec (…)".
