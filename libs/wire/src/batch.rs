@@ -10,9 +10,24 @@ use crate::{WireError, read::Reader};
 /// Bytes of a batch header, from base offset to record count.
 pub const HEADER: usize = 61;
 /// Bytes before the part that `batch_length` counts.
-const OVERHEAD: usize = 12;
+pub(crate) const OVERHEAD: usize = 12;
 
-const CONTROL: i16 = 0x20;
+/// Where the fields stand that a batch written anew has of its own.
+pub(crate) mod field {
+    pub(crate) const LENGTH: usize = 8;
+    pub(crate) const CRC: usize = 17;
+    /// The checksum covers everything from here on.
+    pub(crate) const ATTRIBUTES: usize = 21;
+    pub(crate) const LAST_OFFSET_DELTA: usize = 23;
+    pub(crate) const BASE_TIMESTAMP: usize = 27;
+    pub(crate) const MAX_TIMESTAMP: usize = 35;
+    pub(crate) const PRODUCER_ID: usize = 43;
+    pub(crate) const PRODUCER_EPOCH: usize = 51;
+    pub(crate) const BASE_SEQUENCE: usize = 53;
+    pub(crate) const COUNT: usize = 57;
+}
+
+pub(crate) const CONTROL: i16 = 0x20;
 const TRANSACTIONAL: i16 = 0x10;
 
 /// The header of one batch, and where the batch lies.

@@ -6,7 +6,8 @@
 //!
 //! * own code on slices for what is hot or hostile: [`frame`], [`shape`] (bounds every length a client claims *before* the
 //!   codec reserves memory for it), [`fetch`] and [`batch`] (find topics, partitions and record batches in a Fetch
-//!   response without decoding a record), [`patch`] (write a changed frame from slices of the old one);
+//!   response without decoding a record), [`records`] (read a batch's records, withhold or replace them, and write the
+//!   batch anew), [`patch`] (write a changed frame from slices of the old one);
 //! * the `kafka-protocol` crate's message codec, re-exported as [`messages`] and [`protocol`], for everything small.
 //!
 //! No other crate of the workspace names `kafka-protocol`.
@@ -19,6 +20,7 @@ pub mod fetch;
 pub mod frame;
 pub mod patch;
 pub mod read;
+pub mod records;
 pub mod scram;
 pub mod shape;
 mod shapes;
