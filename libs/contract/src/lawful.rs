@@ -2,7 +2,7 @@
 //!
 //! Every field of every record names its item of the catalogue (`"item": "organisation.email"`) or says why it is none
 //! (`"structural": "identifies the record"`). A field that bears an item can be blanked: `null` comes first in its type and
-//! is its default. Every record says whose it is, who shares it, when, and how the information was acquired.
+//! is its default; and blanking can be compiled ([`crate::blank`]). Every record says whose it is, who shares it, when, and how the information was acquired.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,8 @@ use jointuse::{Catalogue, ItemId, Kind};
 use serde_json::Value as Json;
 
 use crate::{
-    fault::{Fault, Path},
+    blank::Program,
+    fault::{Fault, Faults, Path},
     schema::{Attributes, Body, Field, Primitive, Schema, Shape, Type},
 };
 
@@ -30,6 +31,12 @@ pub fn unlawful(schema: &Schema, kind: Kind, catalogue: &Catalogue) -> Vec<Fault
             inspection.types(&root, &schema.root, None);
         }
         None => inspection.fault(&root, "the outermost type must be a record"),
+    }
+    // What the hub could not blank by must not be registered.
+    if inspection.faults.is_empty()
+        && let Err(Faults(faults)) = Program::compile(schema, &BTreeSet::new())
+    {
+        return faults;
     }
     inspection.faults.sort();
     inspection.faults.dedup();

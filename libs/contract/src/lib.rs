@@ -6,6 +6,7 @@
 //! wrong with a schema, and where.
 
 pub mod avro;
+pub mod blank;
 mod canonical;
 pub mod compat;
 mod fault;
@@ -13,6 +14,7 @@ pub mod lawful;
 pub mod schema;
 mod texts;
 
+pub use blank::{BlankError, Program};
 pub use compat::Level;
 pub use fault::{Fault, Faults};
 pub use schema::Schema;

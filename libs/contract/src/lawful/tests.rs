@@ -167,3 +167,13 @@ fn recursion_ends() {
     });
     assert_eq!(found, Vec::<String>::new());
 }
+
+#[test]
+fn what_cannot_be_blanked_is_unlawful() {
+    // The hub walks over every field, those that stay included.
+    let marks = serde_json::json!({"name": "marks", "type": {"type": "array", "items": "null"}, "structural": "counts something by nulls"});
+    assert_eq!(
+        changed(|json| add(json, marks.clone())),
+        ["Contact.marks[]: the elements of an array must have bytes: a count alone could stand for any number"]
+    );
+}
