@@ -1,9 +1,11 @@
 //! What the authority says to the rest: REST types and a client ([`types`], [`client`]), the signed policy
-//! ([`signed`], [`watch`]), access tokens ([`token`]) and ready client configurations ([`client_config`]).
+//! ([`signed`], [`watch`]), access tokens ([`token`]), registered schemas by id ([`schemas`]) and ready client configurations
+//! ([`client_config`]).
 
 pub mod client;
 pub mod client_config;
 pub mod keys;
+pub mod schemas;
 pub mod signed;
 pub mod token;
 pub mod types;
