@@ -159,33 +159,6 @@ pub fn extent(records: &[u8]) -> Result<Option<Extent>, WireError> {
     Ok(extent)
 }
 
-/// What becomes of one batch on its way to a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fate {
-    /// Byte for byte.
-    Keep,
-    /// These bytes instead (a whole batch: header copied verbatim but for count, compression, length and CRC).
-    Replace(bytes::Bytes),
-}
-
-/// Asks `judge` about every batch; answers what to replace, as edits relative to the record set. No edit: keep all.
-///
-/// A truncated tail is always kept as it is: clients drop it, and it holds no whole record.
-pub fn rewrite(
-    records: &[u8],
-    mut judge: impl FnMut(&Batch, &[u8]) -> Fate,
-) -> Result<Vec<(Range<usize>, bytes::Bytes)>, WireError> {
-    let mut edits = Vec::new();
-    for batch in batches(records) {
-        let batch = batch?;
-        let bytes = records.get(batch.range.clone()).unwrap_or_default();
-        if let Fate::Replace(new) = judge(&batch, bytes) {
-            edits.push((batch.range, new));
-        }
-    }
-    Ok(edits)
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use proptest::prelude::*;
@@ -249,19 +222,6 @@ pub(crate) mod tests {
         let mut backwards = batch_bytes(10, 0, 1, 0, 0);
         backwards.extend(batch_bytes(5, 0, 1, 0, 0));
         assert!(extent(&backwards).is_err());
-    }
-
-    #[test]
-    fn rewriting_touches_only_what_is_replaced() {
-        let mut records = batch_bytes(0, 0, 1, 0, 5);
-        let first = records.len();
-        records.extend(batch_bytes(1, 0, 1, 0, 7));
-        let edits = rewrite(&records, |batch, bytes| {
-            assert_eq!(bytes.len(), batch.range.len());
-            if batch.base_offset == 1 { Fate::Replace(bytes::Bytes::from_static(b"new")) } else { Fate::Keep }
-        })
-        .unwrap();
-        assert_eq!(edits, vec![(first..records.len(), bytes::Bytes::from_static(b"new"))]);
     }
 
     proptest! {

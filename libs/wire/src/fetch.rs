@@ -138,7 +138,7 @@ impl FetchView {
         Ok(())
     }
 
-    /// Replaces a partition's record set by edits as [`crate::batch::rewrite`] makes them (relative to the record set).
+    /// Replaces parts of a partition's record set, in order; positions are relative to the record set.
     pub fn rewrite(&self, patch: &mut Patch, partition: &PartitionView, edits: Vec<(Range<usize>, Bytes)>) {
         if edits.is_empty() {
             return;
@@ -441,11 +441,8 @@ mod tests {
             let view = FetchView::scan(fetch_api(), version, &frame).unwrap();
             let part = &view.partitions[0];
             let new = Bytes::from(batch_bytes(0, 1, 1, 0, 3));
-            let edits = crate::batch::rewrite(&frame[part.records.clone()], |batch, _| match batch.base_offset {
-                0 => crate::batch::Fate::Replace(new.clone()),
-                _ => crate::batch::Fate::Keep,
-            })
-            .unwrap();
+            let first = crate::batch::batches(&frame[part.records.clone()]).next().unwrap().unwrap();
+            let edits = vec![(first.range, new.clone())];
             let mut patch = Patch::new();
             view.rewrite(&mut patch, part, edits);
             let out = apply(patch, &frame, version);

@@ -30,6 +30,6 @@ mod zstd;
 pub use body::{Body, check_crc, open};
 pub use compression::{Compression, Decompressor};
 pub use error::RecordsError;
-pub use filler::FILLER;
+pub use filler::{FILLER, skip};
 pub use record::{Header, Headers, Record, Records};
 pub use rewrite::{Rewrite, Rewritten};

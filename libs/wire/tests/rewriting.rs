@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use support::{Head, PACKINGS, Packing, Rec, batch, batch_of};
 use wire::{
     batch::{Batch, HEADER, batches},
-    records::{Decompressor, FILLER, RecordsError, Rewritten, check_crc, open},
+    records::{Decompressor, FILLER, RecordsError, Rewritten, check_crc, open, skip},
 };
 
 const LIMIT: usize = 8 << 20;
@@ -184,6 +184,19 @@ fn all_withheld_is_a_filler_only() {
         let (done, new) = rewritten(&batch(&head, &recs(&[0, 1, 5, 9]), packing), &[W, W, W, W]);
         assert_eq!((done.kept, done.withheld), (0, 4));
         assert_eq!(new, filler(&head, 109));
+    }
+}
+
+#[test]
+fn a_batch_that_cannot_be_read_is_stepped_over() {
+    let head = Head { last_delta: 9, ..Head::default() };
+    let unreadable = batch_of(&head, 4, 0, b"these are no records");
+    let mut out = b"before".to_vec();
+    let place = skip(&unreadable, &mut out).unwrap();
+    assert_eq!(&out[place], filler(&head, 109));
+    assert!(out.starts_with(b"before"));
+    for not_one in [&[][..], &unreadable[..HEADER], &[unreadable.as_slice(), b"more"].concat()] {
+        assert!(skip(not_one, &mut out).is_err());
     }
 }
 

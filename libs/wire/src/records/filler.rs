@@ -1,14 +1,27 @@
 //! The filler: a control batch of one record of a type that no client knows, which moves every client past an offset
 //! without giving it anything.
 
+use std::ops::Range;
+
 use super::RecordsError;
-use crate::batch::{CONTROL, HEADER, OVERHEAD, field};
+use crate::batch::{self, CONTROL, HEADER, OVERHEAD, field};
 
 /// Bytes of a filler.
 pub const FILLER: usize = HEADER + RECORD.len();
 
 /// Length 10; attributes and both deltas 0; key of four bytes: version 0, type 0x7fff; an empty value; no header.
 const RECORD: [u8; 11] = [20, 0, 0, 0, 8, 0, 0, 0x7f, 0xff, 0, 0];
+
+/// Appends a filler in the place of a whole batch, whose records need not be readable; `bytes` must be exactly one batch.
+/// Gives where it stands in `out`.
+pub fn skip(bytes: &[u8], out: &mut Vec<u8>) -> Result<Range<usize>, RecordsError> {
+    let not_one = || RecordsError::NotOneBatch { given: bytes.len() };
+    let batch = batch::batches(bytes).next().ok_or_else(not_one)??;
+    let header = bytes.first_chunk::<HEADER>().filter(|_| batch.range.len() == bytes.len()).ok_or_else(not_one)?;
+    let start = out.len();
+    append(header, batch.last_offset, out)?;
+    Ok(start..out.len())
+}
 
 /// Appends a filler at `offset`, in the place of records of the batch with this header.
 ///
