@@ -86,6 +86,28 @@ async fn two_companies_know_one_person() {
     assert!(entries.iter().all(|entry| entry["person_id"] == person["id"]), "{entries:?}");
     assert_eq!(reader.get(&format!("/v1/organisations/{organisation}")).await.0, 200);
 
+    // Of a company that is suspended nothing is answered, by whatever question; a suspension that is lifted brings it back.
+    let because = json!({ "reason": "test" });
+    let _: Value = rig.desk.asks.post("/v1/companies/persol-tech/suspend", &because).await.unwrap();
+    let without = testkit::wait::until("persol-tech's records to be left out", DEADLINE, async || {
+        let (_, person) = reader.get(&format!("/v1/persons/{id}")).await;
+        (shared_by(&person) == ["persol-career".to_owned()].into()).then_some(person)
+    });
+    assert_eq!(without.await.unwrap()["contacts"].as_array().unwrap().len(), 2);
+    let timeline_without = reader.all(&format!("/v1/persons/{id}/timeline"), 2).await;
+    assert!(timeline_without.iter().all(|entry| entry["shared_by"] == "persol-career"), "{timeline_without:?}");
+    let (status, page) = reader.post("/v1/persons/search", &json!({ "name": "鈴木" })).await;
+    assert_eq!((status, page["persons"].as_array().unwrap().len()), (200, 0), "{page}");
+    let entries = reader.all(&format!("/v1/organisations/{organisation}/timeline?kind=transaction"), 1).await;
+    assert!(entries.is_empty(), "{entries:?}");
+    let _: Value = rig.desk.approves.post("/v1/companies/persol-tech/resume", &because).await.unwrap();
+    testkit::wait::until("persol-tech's records to be back", DEADLINE, async || {
+        let (_, person) = reader.get(&format!("/v1/persons/{id}")).await;
+        (shared_by(&person).len() == 2).then_some(())
+    })
+    .await
+    .unwrap();
+
     // A newer record of a contact wins, an older one does not; a tombstone takes the contact back with all about it.
     let newer = Card { organisation: "見本工業", recorded: 50, ..career.clone() };
     let older = Card { organisation: "昔の会社", recorded: -50, ..career.clone() };

@@ -254,6 +254,13 @@ impl Policy {
         self.snapshot.companies.iter().find(|c| &c.id == id)
     }
 
+    /// Registered companies that are no members now. What they shared before is for nobody to use: joint use is among
+    /// those who have notified and published (APPI Art. 27(5)(iii)).
+    pub fn outsiders(&self) -> impl Iterator<Item = &CompanyId> {
+        let outside = self.snapshot.companies.iter().filter(|company| company.membership != Membership::Active);
+        outside.map(|company| &company.id)
+    }
+
     /// The grant of that id.
     pub fn grant(&self, id: &GrantId) -> Option<&Grant> {
         self.snapshot.grants.iter().find(|g| &g.id == id)

@@ -5,14 +5,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bus::{KafkaConfig, ProduceOptions, Producer, Record, Security};
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use jointuse::{
     Acquisition, AcquisitionMethod, Kind,
     records::{Behaviour, Contact, LinkClick, Meeting, MeetingStatus, OnlineBasis, PersonName, Transaction},
 };
 use secret::SecretFile;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use testkit::stack::{Desk, Grant, Name, Stack, StackBuilder};
 
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -113,23 +113,8 @@ impl Rig {
 
     /// A subscription with these topics and items only.
     pub async fn subscription(&self, company: &str, id: &str, topics: &[&str], items: &[&str]) -> Grant {
-        let from = Utc::now() - TimeDelta::hours(1);
-        let asked = json!({ "id": id, "company": company, "topics": topics, "items": items,
-            "purpose": "group-services-guidance", "from": from, "until": from + TimeDelta::days(30) });
-        let _: Value = self.desk.asks.post("/v1/subscriptions", &asked).await.unwrap();
-        let _: Value = self
-            .desk
-            .approves
-            .post(&format!("/v1/subscriptions/{id}/approve"), &json!({ "reason": "" }))
-            .await
-            .unwrap();
-        let issued: Value =
-            self.desk.asks.post(&format!("/v1/subscriptions/{id}/credentials"), &json!({})).await.unwrap();
-        Grant {
-            id: id.to_owned(),
-            login: issued["login"].as_str().unwrap().parse().unwrap(),
-            secret: issued["secret"].as_str().unwrap().to_owned(),
-        }
+        let company = company.parse().unwrap();
+        self.desk.grant_items(&company, "subscription", id, topics, items).await.unwrap()
     }
 }
 

@@ -147,6 +147,21 @@ impl Desk {
     /// # Errors
     /// When the authority refuses a step.
     pub async fn grant(&self, company: &CompanyId, kind: &str, id: &str, topics: &[&str]) -> Result<Grant> {
+        self.grant_items(company, kind, id, topics, &[]).await
+    }
+
+    /// The same for some items; none means all.
+    ///
+    /// # Errors
+    /// When the authority refuses a step.
+    pub async fn grant_items(
+        &self,
+        company: &CompanyId,
+        kind: &str,
+        id: &str,
+        topics: &[&str],
+        items: &[&str],
+    ) -> Result<Grant> {
         let catalogue = self.catalogue().await?;
         let all = catalogue.topics.into_iter().map(|topic| topic.name);
         let from = Utc::now() - TimeDelta::hours(1);
@@ -154,7 +169,12 @@ impl Desk {
             id: id.to_owned(),
             company: company.clone(),
             topics: all.filter(|name| topics.is_empty() || topics.contains(&name.as_str())).collect(),
-            items: catalogue.items.into_iter().map(|item| item.id).collect(),
+            items: catalogue
+                .items
+                .into_iter()
+                .map(|item| item.id)
+                .filter(|item| items.is_empty() || items.contains(&item.as_str()))
+                .collect(),
             purpose: purpose()?,
             from,
             until: from.checked_add_months(Months::new(12)).unwrap_or(from),

@@ -1,6 +1,9 @@
 //! What a reader may see: one decision for each topic that an answer would draw on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use jointuse::{ItemId, Kind, Login};
@@ -10,6 +13,9 @@ use serde_json::json;
 
 use super::{App, auth::Reader, auth::no_policy};
 use crate::db::Scope;
+
+/// When a question whose answer the policy overtook may be asked again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// The decisions on all topics, at one moment under one policy.
 #[derive(Debug, Clone)]
@@ -41,8 +47,7 @@ impl Access {
                 }
             }
         }
-        // The place where companies that left the joint use will be left out, by the same policy.
-        let scope = Scope::default();
+        let scope = Scope { except: policy.outsiders().map(ToString::to_string).collect() };
         Self { login: login.clone(), snapshot: policy.snapshot().number, permits, denials, scope }
     }
 
@@ -55,6 +60,9 @@ impl Access {
             return Ok(());
         }
         let now = Self::decide(&self.login, &policy, at);
+        if now.scope != self.scope {
+            return Err(Problem::unavailable("the policy changed while the answer was made: ask again", AGAIN));
+        }
         let same = |kind: &Kind| {
             let (before, now) = (self.permits.get(kind), now.permits.get(kind));
             before

@@ -72,9 +72,8 @@ pub mod content {
 
 /// Whose records may be in answers.
 ///
-/// The records of companies in `except` are left out of every query. It is empty as long as what was shared stays
-/// shared; withholding the records of companies that left the joint use fills it from the policy.
-#[derive(Debug, Clone, Default)]
+/// The records of companies in `except` are left out of every query: those that are no members now, by the policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     /// Companies whose records are left out.
     pub except: Vec<String>,
