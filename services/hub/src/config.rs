@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) database: DatabaseConfig,
     /// Signed policy.
     pub(crate) policy: PolicyConfig,
+    /// The schema registry.
+    pub(crate) registry: RegistryConfig,
     /// Bounds.
     pub(crate) limits: LimitsConfig,
     /// Logs and traces.
@@ -49,6 +51,14 @@ pub(crate) struct Listen {
     pub(crate) broker_port_base: u16,
     /// Doors opened at start.
     pub(crate) node_ids: Vec<i32>,
+}
+
+/// `[registry]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RegistryConfig {
+    /// Base URL; `/schemas/ids/{id}` is read below it.
+    pub(crate) url: String,
 }
 
 /// `[limits]`, as configured.
@@ -140,6 +150,9 @@ impl Settings for Config {
         let ports_fit = self.listen.node_ids.iter().all(|node| port_of(self.listen.broker_port_base, *node).is_some());
         check(ports_fit, "listen.node_ids", "broker_port_base plus a node id must be a port, and no id negative");
         check(!self.bootstrap().is_empty(), "kafka.bootstrap", "must be host:port, several separated by commas");
+        let url = &self.registry.url;
+        let http = url.starts_with("http://") || url.starts_with("https://");
+        check(http, "registry.url", "must begin with http:// or https://");
         check(l.connections > 0, "limits.connections", "must be at least 1");
         check(l.login_seconds > 0, "limits.login_seconds", "must be at least 1");
         check((1024..=1 << 20).contains(&l.login_frame_bytes), "limits.login_frame_bytes", "must be 1 KiB to 1 MiB");
@@ -196,6 +209,7 @@ mod tests {
             ("HUB__LIMITS__ANSWER_BYTES", "1000", "limits.answer_bytes"),
             ("HUB__LISTEN__BROKER_PORT_BASE", "65535", "listen.node_ids"),
             ("HUB__KAFKA__BOOTSTRAP", "nowhere", "kafka.bootstrap"),
+            ("HUB__REGISTRY__URL", "nowhere", "registry.url"),
             ("HUB__DATABASE__URL", "postgresql://a:b@db/hub", "database"),
         ] {
             let error = parsed(&[(name, value), ("HUB__LISTEN__NODE_IDS", "1,2")]).unwrap_err();

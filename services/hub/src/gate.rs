@@ -14,7 +14,10 @@ use chrono::{DateTime, Utc};
 use jointuse::{Clock, KafkaTopicId, Login, SubscriptionId, TopicName};
 use policy::{Action, Denial, GrantId, Permit, Policy, Request, decide};
 
-use crate::refusal::Refusal;
+use crate::{
+    delivery::{Outsiders, Terms},
+    refusal::Refusal,
+};
 
 /// Why a login is not let in (any more).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +97,8 @@ impl Gate {
             match decide(&request, &policy) {
                 Ok(permit) => {
                     let valid_until = permit.valid_until();
-                    return Ok(Standing { subscription, valid_until, policy, permits: Mutex::default() });
+                    let outsiders = Arc::new(Outsiders::of(&policy));
+                    return Ok(Standing { subscription, valid_until, policy, outsiders, permits: Mutex::default() });
                 }
                 Err(denial) => denied = denial.rule_ids().join(","),
             }
@@ -109,11 +113,14 @@ pub(crate) struct Standing {
     subscription: SubscriptionId,
     valid_until: DateTime<Utc>,
     policy: Arc<Policy>,
+    outsiders: Arc<Outsiders>,
     permits: Mutex<HashMap<Asked, Decided>>,
 }
 
 type Asked = (TopicName, Option<KafkaTopicId>);
-type Decided = Result<Arc<Permit>, Arc<Denial>>;
+type Decided = Result<Granted, Arc<Denial>>;
+/// Permit and terms follow from the same snapshot.
+type Granted = (Arc<Permit>, Arc<Terms>);
 
 /// One connection's view of the policy.
 #[derive(Debug)]
@@ -172,6 +179,11 @@ impl Guard {
 
     /// Decides one topic by the policy in force. `id` is what Kafka calls the topic of that name now, if it is known.
     pub(crate) fn permit(&self, topic: &str, id: Option<KafkaTopicId>) -> Result<Arc<Permit>, Refusal> {
+        self.deliver(topic, id).map(|(permit, _)| permit)
+    }
+
+    /// The same, with what has to be done to the topic's records before they may leave.
+    pub(crate) fn deliver(&self, topic: &str, id: Option<KafkaTopicId>) -> Result<Granted, Refusal> {
         let standing = self.current().map_err(|no| no.refusal)?;
         let name: TopicName = topic.parse().map_err(|_| Refusal::Topic)?;
         let asked = (name, id);
@@ -183,10 +195,12 @@ impl Guard {
         let now = self.gate.now();
         let decided = permits.entry(asked).or_insert_with_key(|(topic, topic_id)| {
             let request = Request { login: &self.login, action: Action::Deliver, topic, topic_id: *topic_id, at: now };
-            decide(&request, &standing.policy).map(Arc::new).map_err(Arc::new)
+            let permit = decide(&request, &standing.policy).map_err(Arc::new)?;
+            let terms = Terms::new(&permit, Arc::clone(&standing.outsiders));
+            Ok((Arc::new(permit), Arc::new(terms)))
         });
         match decided {
-            Ok(permit) if now < permit.valid_until() => Ok(Arc::clone(permit)),
+            Ok(granted) if now < granted.0.valid_until() => Ok(granted.clone()),
             Ok(_) => Err(Refusal::NoPolicy),
             Err(denial) if denial.rule_ids().contains(&"topic-identity") => Err(Refusal::TopicRecreated),
             Err(_) => Err(Refusal::Topic),

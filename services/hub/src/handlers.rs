@@ -65,8 +65,8 @@ pub(crate) enum Answer {
     Same,
     /// A frame made anew.
     New(Bytes),
-    /// Slices of the broker's frame and new bytes between.
-    Pieces(Vec<Bytes>),
+    /// Slices of the broker's frame and of the bytes made for it.
+    Pieces { pieces: Vec<Bytes>, made: Bytes },
 }
 
 /// Where a re-authentication (KIP-368) stands. The login may not change.

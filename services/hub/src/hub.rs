@@ -18,6 +18,7 @@ use crate::{
     cluster::{Address, Cluster},
     config::{Limits, Listen, port_of},
     conn::{self, Door},
+    delivery::{Benches, Programs},
     gate::Gate,
     ledger::Ledger,
     metrics::Metrics,
@@ -33,6 +34,10 @@ pub(crate) struct Hub {
     pub(crate) cluster: Cluster,
     /// Disclosures.
     pub(crate) ledger: Ledger,
+    /// How items are blanked.
+    pub(crate) programs: Programs,
+    /// Where answers are rewritten.
+    pub(crate) benches: Benches,
     /// Memory.
     pub(crate) budget: Budget,
     /// Bounds.
@@ -63,6 +68,7 @@ pub(crate) struct Parts {
     pub(crate) gate: Gate,
     pub(crate) cluster: Cluster,
     pub(crate) ledger: Ledger,
+    pub(crate) programs: Programs,
     pub(crate) budget: Budget,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -70,7 +76,8 @@ pub(crate) struct Parts {
 impl Hub {
     /// Ready to open doors.
     pub(crate) fn new(context: Context, listen: Listen, parts: Parts) -> Arc<Self> {
-        let Parts { limits, gate, cluster, ledger, budget, metrics } = parts;
+        let Parts { limits, gate, cluster, ledger, programs, budget, metrics } = parts;
+        let benches = Benches::new(limits.answer);
         let doors = Doors {
             listen,
             context,
@@ -79,7 +86,7 @@ impl Hub {
             running: TaskTracker::new(),
             this: std::sync::OnceLock::new(),
         };
-        let hub = Arc::new(Self { gate, cluster, ledger, budget, limits, metrics, doors });
+        let hub = Arc::new(Self { gate, cluster, ledger, programs, benches, budget, limits, metrics, doors });
         let _ = hub.doors.this.set(Arc::downgrade(&hub));
         hub
     }

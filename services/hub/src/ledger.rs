@@ -41,6 +41,8 @@ pub(crate) struct Row {
     /// The last offset that was delivered or, while open, may be.
     pub(crate) last: i64,
     pub(crate) delivered: u64,
+    /// Records within the range that were not delivered.
+    pub(crate) withheld: u64,
     pub(crate) open: bool,
 }
 
@@ -183,13 +185,14 @@ struct Columns {
     first_offset: Vec<i64>,
     last_offset: Vec<i64>,
     delivered: Vec<i64>,
+    withheld: Vec<i64>,
 }
 
 const UPSERT: &str = "INSERT INTO disclosure (id, at, until, login, subscription, company, purpose, notice_version, decision, \
-    snapshot, topic, partition, first_offset, last_offset, delivered, open) \
-    SELECT * FROM UNNEST($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+    snapshot, topic, partition, first_offset, last_offset, delivered, withheld, open) \
+    SELECT * FROM UNNEST($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
     ON CONFLICT (id) DO UPDATE SET until = EXCLUDED.until, last_offset = EXCLUDED.last_offset, \
-    delivered = EXCLUDED.delivered, open = EXCLUDED.open";
+    delivered = EXCLUDED.delivered, withheld = EXCLUDED.withheld, open = EXCLUDED.open";
 
 impl Columns {
     fn of<'a>(rows: impl Iterator<Item = &'a Row>) -> Self {
@@ -211,6 +214,7 @@ impl Columns {
             columns.first_offset.push(row.first);
             columns.last_offset.push(row.last);
             columns.delivered.push(i64::try_from(row.delivered).unwrap_or(i64::MAX));
+            columns.withheld.push(i64::try_from(row.withheld).unwrap_or(i64::MAX));
         }
         columns
     }
@@ -233,6 +237,7 @@ impl Columns {
             .bind::<Array<BigInt>, _>(&self.first_offset)
             .bind::<Array<BigInt>, _>(&self.last_offset)
             .bind::<Array<BigInt>, _>(&self.delivered)
+            .bind::<Array<BigInt>, _>(&self.withheld)
             .bind::<Array<Bool>, _>(&self.open)
             .execute(conn)?;
         Ok(())

@@ -8,6 +8,7 @@ mod budget;
 mod cluster;
 mod config;
 mod conn;
+mod delivery;
 mod gate;
 mod handlers;
 mod hub;

@@ -8,7 +8,7 @@ use opentelemetry::{
 };
 use runtime::metrics::Metric;
 
-use crate::refusal::Refusal;
+use crate::{delivery::Withheld, refusal::Refusal};
 
 /// The metrics' names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub(crate) enum Name {
     DeliveredBytes,
     /// Records that left, by topic.
     DeliveredRecords,
+    /// Records that did not leave, by topic and reason.
+    WithheldRecords,
+    /// Records that left with items blanked, by topic.
+    BlankedRecords,
     /// From the decision to the closed connection.
     Revocation,
     /// From handing over to durable.
@@ -42,6 +46,8 @@ impl Metric for Name {
             Self::Refusals => "hub_refusals_total",
             Self::DeliveredBytes => "hub_delivered_bytes_total",
             Self::DeliveredRecords => "hub_delivered_records_total",
+            Self::WithheldRecords => "hub_withheld_records_total",
+            Self::BlankedRecords => "hub_blanked_records_total",
             Self::Revocation => "hub_revocation_seconds",
             Self::Disclosure => "hub_disclosure_commit_seconds",
             Self::DisclosureRows => "hub_disclosure_rows",
@@ -56,6 +62,8 @@ impl Metric for Name {
             Self::Refusals => "Requests, topics and connections refused, by reason and API",
             Self::DeliveredBytes => "Bytes of record sets delivered, by topic",
             Self::DeliveredRecords => "Records delivered, by topic",
+            Self::WithheldRecords => "Records of granted topics that were withheld, by topic and reason",
+            Self::BlankedRecords => "Records delivered with items blanked that were not granted, by topic",
             Self::Revocation => "From the decision that ended a grant to the closed connection",
             Self::Disclosure => "From handing a disclosure over until it was durable",
             Self::DisclosureRows => "Disclosure rows committed together",
@@ -72,6 +80,8 @@ pub(crate) struct Metrics {
     refusals: Counter<u64>,
     delivered_bytes: Counter<u64>,
     delivered_records: Counter<u64>,
+    withheld_records: Counter<u64>,
+    blanked_records: Counter<u64>,
     revocation: Histogram<f64>,
     disclosure: Histogram<f64>,
     disclosure_rows: Histogram<f64>,
@@ -87,6 +97,8 @@ impl Metrics {
             refusals: Name::Refusals.counter(),
             delivered_bytes: Name::DeliveredBytes.counter(),
             delivered_records: Name::DeliveredRecords.counter(),
+            withheld_records: Name::WithheldRecords.counter(),
+            blanked_records: Name::BlankedRecords.counter(),
             revocation: Name::Revocation.seconds(),
             disclosure: Name::Disclosure.seconds(),
             disclosure_rows: Name::DisclosureRows
@@ -120,6 +132,17 @@ impl Metrics {
         let label = [KeyValue::new("topic", topic.to_owned())];
         self.delivered_bytes.add(u64::try_from(bytes).unwrap_or(u64::MAX), &label);
         self.delivered_records.add(records, &label);
+    }
+
+    /// Records were held back from a client, or left with less in them.
+    pub(crate) fn held_back(&self, topic: &str, withheld: &Withheld, blanked: u64) {
+        for (reason, count) in withheld.by_reason() {
+            let labels = [KeyValue::new("topic", topic.to_owned()), KeyValue::new("reason", reason.label())];
+            self.withheld_records.add(count, &labels);
+        }
+        if blanked > 0 {
+            self.blanked_records.add(blanked, &[KeyValue::new("topic", topic.to_owned())]);
+        }
     }
 
     /// A live connection was closed by a decision.

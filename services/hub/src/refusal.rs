@@ -53,6 +53,10 @@ pub(crate) enum Refusal {
     CoordinatorKind,
     /// The disclosure could not be made durable.
     Disclosure,
+    /// The schema that records were written by cannot be asked for now.
+    Schemas,
+    /// The policy changed while an answer was prepared, and asks for another one.
+    PolicyChanged,
     /// The broker's answer is not what was asked for.
     BrokerAnswer,
 }
@@ -86,6 +90,8 @@ impl Refusal {
             Self::FetchKind => "fetch_kind",
             Self::CoordinatorKind => "coordinator_kind",
             Self::Disclosure => "disclosure",
+            Self::Schemas => "schemas",
+            Self::PolicyChanged => "policy_changed",
             Self::BrokerAnswer => "broker_answer",
         }
     }

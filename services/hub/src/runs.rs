@@ -25,6 +25,8 @@ pub(crate) struct Leaving {
     pub(crate) permit: Arc<Permit>,
     pub(crate) partition: i32,
     pub(crate) extent: Extent,
+    /// Records within the extent that do not leave.
+    pub(crate) withheld: u64,
     /// One past the partition's last offset.
     pub(crate) end: i64,
 }
@@ -47,6 +49,7 @@ struct Run {
     /// Last offset delivered; `first - 1` when none.
     last: i64,
     delivered: u64,
+    withheld: u64,
     /// Up to here the row is durable.
     durable: i64,
     /// A row on its way, and up to where it will tell.
@@ -67,6 +70,7 @@ impl Run {
             first,
             last: first - 1,
             delivered: 0,
+            withheld: 0,
             durable: first - 1,
             ahead: None,
             exact: None,
@@ -77,8 +81,8 @@ impl Run {
         self.permit.decision() == leaving.permit.decision() && leaving.extent.first == self.last + 1
     }
 
-    /// The row that tells of everything up to `through`.
-    fn row(&self, through: i64, delivered: u64, last: i64) -> Row {
+    /// The row that tells of everything up to `through`, when so much was delivered and withheld up to `last`.
+    fn row(&self, through: i64, (delivered, withheld): (u64, u64), last: i64) -> Row {
         Row {
             id: self.id,
             permit: Arc::clone(&self.permit),
@@ -88,6 +92,7 @@ impl Run {
             first: self.first,
             last: through,
             delivered,
+            withheld,
             open: through > last,
         }
     }
@@ -114,7 +119,7 @@ impl Run {
         self.exact = Some(self.last);
         self.ahead = None;
         self.durable = self.last;
-        Some(self.row(self.last, self.delivered, self.last))
+        Some(self.row(self.last, (self.delivered, self.withheld), self.last))
     }
 }
 
@@ -159,7 +164,8 @@ impl Runs {
             if run.durable < one.extent.last {
                 let size = one.extent.last - one.extent.first + 1;
                 let through = bound(one.extent.last, size, one.end);
-                rows.push(run.row(through, run.delivered + one.extent.records, one.extent.last));
+                let counts = (run.delivered + one.extent.records, run.withheld + one.withheld);
+                rows.push(run.row(through, counts, one.extent.last));
                 waits.push((key, through, one.extent.last));
             }
         }
@@ -182,6 +188,7 @@ impl Runs {
         }
         run.last = one.extent.last;
         run.delivered += one.extent.records;
+        run.withheld += one.withheld;
         let size = one.extent.last - one.extent.first + 1;
         if run.last + 1 >= one.end {
             if let Some(row) = run.settle() {
@@ -190,7 +197,7 @@ impl Runs {
         } else if run.ahead.is_none() && run.durable - run.last < size.saturating_mul(AHEAD / 2) {
             let through = bound(run.last, size, one.end);
             if through > run.durable {
-                let row = run.row(through, run.delivered, run.last);
+                let row = run.row(through, (run.delivered, run.withheld), run.last);
                 run.ahead = self.ledger.ahead(row).map(|done| (through, done));
             }
         }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use authority_api::SnapshotWatch;
+use authority_api::{SnapshotWatch, schemas::Schemas};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use jointuse::{Clock, SystemClock};
 use policy_feed::Feed;
@@ -14,6 +14,7 @@ use crate::{
     budget::Budget,
     cluster::Cluster,
     config::{Config, Limits},
+    delivery::Programs,
     gate::Gate,
     hub::{Hub, Parts},
     ledger::Ledger,
@@ -38,6 +39,7 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
         gate: Gate::new(handle.clone(), Arc::clone(&clock)),
         cluster: Cluster::new(config.listen.advertised_host.clone(), config.bootstrap()),
         ledger,
+        programs: Programs::new(Schemas::open(&config.registry.url, &config.policy.state_dir.join("schemas"))?),
         budget: Budget::new(config.limits.memory_bytes, config.limits.keep_bytes),
         metrics: Arc::clone(&metrics),
     };

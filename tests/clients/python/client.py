@@ -183,8 +183,15 @@ def decode(request):
 def produce(request):
     config = {"compression.type": request.get("compression", "none"), "acks": request.get("acks", "all")}
     # Linger, so that compression sees batches.
+    # "commit" or "abort": all records in one transaction that ends so.
+    transaction = request.get("transaction")
+    if transaction:
+        config["transactional.id"] = request["transactional_id"]
     producer = Producer(settings(request) | config | {"linger.ms": 50, "message.timeout.ms": 15000} | request.get("settings", {}))
     count = 0
+    if transaction:
+        producer.init_transactions(30)
+        producer.begin_transaction()
 
     def delivered(error, message):
         nonlocal count
@@ -207,6 +214,10 @@ def produce(request):
         )
         producer.poll(0)
     left = producer.flush(30)
+    if transaction == "commit":
+        producer.commit_transaction(30)
+    elif transaction == "abort":
+        producer.abort_transaction(30)
     emit("done", count=count, left=left)
 
 

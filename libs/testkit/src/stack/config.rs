@@ -67,6 +67,7 @@ impl Stack {
             }
             Name::Hub => {
                 section("admin", &[listen(self.layout.hub_admin)]);
+                section("registry", &[("url", quoted(&self.registry_url()))]);
                 section(
                     "listen",
                     &[

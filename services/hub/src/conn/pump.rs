@@ -165,7 +165,9 @@ impl Down<'_> {
     /// Brings one answer of the broker to the client. Its memory is granted before it is read.
     async fn answer(&mut self, head: RequestHead, api: &'static Api, due: Due) -> Result<(), End> {
         let (prefix, length) = read_prefix(&mut self.upstream, self.hub.limits.answer).await?;
-        let _lease = self.hub.budget.lease(PREFIX + length).await;
+        // What is written anew stands beside what came; it is bounded by as much (`limits.fetch_bytes`), but for one batch.
+        let copies = if matches!(&due, Due::Fetch(asked) if asked.rewrites) { 2 } else { 1 };
+        let _lease = self.hub.budget.lease((PREFIX + length) * copies).await;
         let buffer = self.hub.budget.buffer(PREFIX + length);
         let buffer = read_rest(&mut self.upstream, prefix, length, buffer).await?;
         if frame::response_correlation(buffer.get(PREFIX..).unwrap_or_default()) != Ok(head.correlation) {
@@ -189,9 +191,10 @@ impl Down<'_> {
                 self.hub.budget.recycle_frozen(whole);
                 write_client(&mut self.client, &bytes, stall).await
             }
-            Answer::Pieces(pieces) => {
+            Answer::Pieces { pieces, made } => {
                 write_pieces(&mut self.client, pieces, stall).await?;
                 self.hub.budget.recycle_frozen(whole);
+                self.hub.budget.recycle_frozen(made);
                 Ok(())
             }
         }

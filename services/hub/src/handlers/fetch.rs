@@ -1,7 +1,7 @@
 //! Fetch: decided when it is asked, decided again when the answer has come, disclosed before the bytes leave.
 //!
-//! The answer's records are never decoded. Each partition's record set is walked batch by batch on the bytes that came
-//! ([`wire::batch`]): that tells what is disclosed, and it is where batches will be rewritten.
+//! Each partition's record set is walked batch by batch on the bytes that came, and what may not leave is withheld or
+//! blanked there ([`crate::delivery`]); that also tells what is disclosed.
 
 use std::{ops::Range, sync::Arc};
 
@@ -10,7 +10,7 @@ use jointuse::KafkaTopicId;
 use policy::Permit;
 use wire::{
     ResponseError, WireError,
-    batch::{self, Extent},
+    batch::Extent,
     codec,
     fetch::{FetchView, PartitionView, TopicRef, denied_topic},
     messages::{FetchRequest, FetchResponse, fetch_request::FetchTopic, fetch_response::NodeEndpoint},
@@ -21,12 +21,15 @@ use wire::{
 
 use super::{Answer, Ask, Due, Step, Told, Trouble, metadata, topic_error};
 use crate::{
+    delivery::{self, Passed, Terms, Workbench},
     refusal::Refusal,
     runs::{Leaving, Runs},
 };
 
 /// What a Fetch asked for.
 pub(crate) struct Asked {
+    /// Whether records of the answer may have to be written anew.
+    pub(crate) rewrites: bool,
     /// Topics sent on to the broker: how the client named each, and its name.
     topics: Vec<(TopicRef, String)>,
     /// Topics refused, encoded as elements of the answer.
@@ -44,12 +47,14 @@ pub(super) fn request(ask: &Ask<'_>) -> Result<Step, Trouble> {
         ask.refused(Refusal::FetchKind);
         return ask.respond(&FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code()));
     }
+    let mut rewrites = false;
     let mut topics = Vec::with_capacity(request.topics.len());
     let mut refused = Vec::new();
     let mut trouble = None;
     request.topics.retain(|topic| match decide(ask, topic) {
-        Ok(named) => {
-            topics.push(named);
+        Ok((named, name, terms)) => {
+            rewrites |= !terms.ask_nothing();
+            topics.push((named, name));
             true
         }
         Err((named, why)) => {
@@ -74,24 +79,24 @@ pub(super) fn request(ask: &Ask<'_>) -> Result<Step, Trouble> {
         request.forgotten_topics_data.clear();
     }
     request.max_bytes = request.max_bytes.min(ask.hub.limits.fetch_bytes);
-    ask.forward(&request, Due::Fetch(Asked { topics, refused }))
+    ask.forward(&request, Due::Fetch(Asked { rewrites, topics, refused }))
 }
 
-/// How the client named the topic, with its name if it may be read.
-fn decide(ask: &Ask<'_>, topic: &FetchTopic) -> Result<(TopicRef, String), (TopicRef, Refusal)> {
+/// How the client named the topic, with its name and the terms if it may be read.
+fn decide(ask: &Ask<'_>, topic: &FetchTopic) -> Result<(TopicRef, String, Arc<Terms>), (TopicRef, Refusal)> {
     if ask.head.version >= 13 {
         let id = KafkaTopicId(*topic.topic_id.as_bytes());
         let named = TopicRef::Id(id.0);
         let Some(name) = ask.hub.cluster.topic_name(id) else { return Err((named, Refusal::TopicId)) };
-        return match ask.guard.permit(&name, Some(id)) {
-            Ok(_) => Ok((named, name)),
+        return match ask.guard.deliver(&name, Some(id)) {
+            Ok((_, terms)) => Ok((named, name, terms)),
             Err(why) => Err((named, why)),
         };
     }
     let name = topic.topic.as_str();
     let named = TopicRef::Name(name.to_owned());
-    match ask.guard.permit(name, ask.hub.cluster.topic_id(name)) {
-        Ok(_) => Ok((named, name.to_owned())),
+    match ask.guard.deliver(name, ask.hub.cluster.topic_id(name)) {
+        Ok((_, terms)) => Ok((named, name.to_owned(), terms)),
         Err(why) => Err((named, why)),
     }
 }
@@ -110,9 +115,9 @@ fn all_refused(ask: &Ask<'_>, refused: &[Bytes]) -> Result<Step, Trouble> {
 struct Passing<'a> {
     partition: &'a PartitionView,
     permit: Arc<Permit>,
+    terms: Arc<Terms>,
     extent: Extent,
-    /// One past the last whole batch, in the record set.
-    end: usize,
+    passed: Passed,
 }
 
 impl Passing<'_> {
@@ -121,23 +126,36 @@ impl Passing<'_> {
             permit: Arc::clone(&self.permit),
             partition: self.partition.index,
             extent: self.extent,
+            withheld: self.passed.withheld.total(),
             end: self.partition.high_watermark,
         }
     }
 }
 
+/// A partition with records that may be read, and on which terms.
+type Candidate<'a> = (&'a PartitionView, Arc<Permit>, Arc<Terms>);
+
+/// Partitions that give no records now.
+#[derive(Default)]
+struct Without<'a> {
+    /// They give an error instead.
+    denied: Vec<(&'a PartitionView, i16)>,
+    /// Theirs are left for the next fetch.
+    later: Vec<&'a PartitionView>,
+}
+
 pub(super) async fn answer(told: &Told<'_>, asked: Asked, runs: &mut Runs) -> Result<Answer, Trouble> {
     let view = FetchView::scan(told.api, told.head.version, told.body)?;
-    let (passing, denied) = judge(told, &asked, &view, runs)?;
+    let snapshot = told.guard.snapshot();
+    let mut without = Without::default();
+    let candidates = judge(told, &asked, &view, runs, &mut without)?;
+    let mut bench = told.hub.benches.take();
+    let passing = prepare(told, candidates, &mut bench, &mut without).await;
     // Written down before the bytes leave; what is not written down does not leave, and clients try again.
     let leaving = passing.iter().map(Passing::leaving).collect::<Vec<_>>();
-    let snapshot = told.guard.snapshot();
     let durable = runs.deliver(&leaving, told.hub.gate.now()).await;
     if told.guard.snapshot() != snapshot {
-        // The policy changed while the disclosure was written: the last word is the newest one's.
-        for p in &passing {
-            told.guard.permit(p.permit.topic().as_str(), None).map_err(Trouble::Refused)?;
-        }
+        still(told, &passing)?;
     }
     let mut patch = Patch::new();
     if view.session_id != 0
@@ -145,17 +163,26 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked, runs: &mut Runs) -> Re
     {
         patch.replace(at..at + 4, Bytes::from_static(&[0; 4]));
     }
-    for (partition, error) in denied {
+    for (partition, error) in without.denied {
         view.deny(told.api, &mut patch, partition, error)?;
     }
-    for (p, durable) in passing.iter().zip(durable) {
+    for partition in without.later {
+        view.rewrite(&mut patch, partition, vec![(0..partition.records.len(), Bytes::new())]);
+    }
+    // The workbench goes back without its output, which is the answer's now.
+    let made = Bytes::from(std::mem::take(&mut bench.out));
+    told.hub.benches.put(bench);
+    for (p, durable) in passing.into_iter().zip(durable) {
         if !durable {
             told.hub.metrics.refused(Refusal::Disclosure, told.api.name);
             view.deny(told.api, &mut patch, p.partition, ResponseError::KafkaStorageError.code())?;
             continue;
         }
-        told.hub.metrics.delivered(p.permit.topic().as_str(), p.end, p.extent.records);
-        view.rewrite(&mut patch, p.partition, cut_tail(p));
+        let edits = edits(&p, &made);
+        let size = edits.iter().fold(p.partition.records.len(), |size, (old, new)| size - old.len() + new.len());
+        told.hub.metrics.delivered(p.permit.topic().as_str(), size, p.extent.records);
+        told.hub.metrics.held_back(p.permit.topic().as_str(), &p.passed.withheld, p.passed.blanked);
+        view.rewrite(&mut patch, p.partition, edits);
     }
     if let Some(range) = &view.node_endpoints {
         let endpoints = endpoints(told, range).await?;
@@ -165,15 +192,18 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked, runs: &mut Runs) -> Re
     if patch.is_empty() {
         return Ok(Answer::Same);
     }
-    Ok(Answer::Pieces(patch.pieces(told.body)))
+    Ok(Answer::Pieces { pieces: patch.pieces(told.body), made })
 }
 
-type Judged<'a> = (Vec<Passing<'a>>, Vec<(&'a PartitionView, i16)>);
-
-/// Decides every topic again, by the policy in force now, and measures what would be delivered.
-fn judge<'a>(told: &Told<'_>, asked: &Asked, view: &'a FetchView, runs: &mut Runs) -> Result<Judged<'a>, Trouble> {
-    let mut passing = Vec::with_capacity(view.partitions.len());
-    let mut denied = Vec::new();
+/// Decides every topic again, by the policy in force now; gives the partitions with records that may be read.
+fn judge<'a>(
+    told: &Told<'_>,
+    asked: &Asked,
+    view: &'a FetchView,
+    runs: &mut Runs,
+    without: &mut Without<'a>,
+) -> Result<Vec<Candidate<'a>>, Trouble> {
+    let mut candidates = Vec::with_capacity(view.partitions.len());
     for topic in &view.topics {
         // A full answer holds what was asked for and nothing else.
         let Some((named, name)) = asked.topics.iter().find(|(named, _)| *named == topic.topic) else {
@@ -183,44 +213,98 @@ fn judge<'a>(told: &Told<'_>, asked: &Asked, view: &'a FetchView, runs: &mut Run
             TopicRef::Id(id) => Some(KafkaTopicId(*id)),
             TopicRef::Name(name) => told.hub.cluster.topic_id(name),
         };
-        let permit = told.guard.permit(name, id);
+        let granted = told.guard.deliver(name, id);
         for partition in view.partitions_of(topic) {
-            match &permit {
+            match &granted {
                 Err(why) => {
                     told.hub.metrics.refused(*why, told.api.name);
-                    denied.push((partition, topic_error(*why)));
+                    without.denied.push((partition, topic_error(*why)));
                 }
-                Ok(permit) if partition.records.is_empty() => runs.quiet(permit.topic(), partition.index),
-                Ok(permit) => match measure(told.body, partition) {
-                    Ok(Some((extent, end))) => {
-                        passing.push(Passing { partition, permit: Arc::clone(permit), extent, end });
-                    }
-                    // Not one whole batch: brokers do not send that; nothing of it leaves.
-                    Ok(None) => denied.push((partition, ResponseError::KafkaStorageError.code())),
-                    Err(error) => {
-                        tracing::error!(topic = name, partition = partition.index, %error, "an unreadable record set");
-                        told.hub.metrics.refused(Refusal::BrokerAnswer, told.api.name);
-                        denied.push((partition, ResponseError::CorruptMessage.code()));
-                    }
-                },
+                Ok((permit, _)) if partition.records.is_empty() => runs.quiet(permit.topic(), partition.index),
+                Ok((permit, terms)) => candidates.push((partition, Arc::clone(permit), Arc::clone(terms))),
             }
         }
     }
-    Ok((passing, denied))
+    Ok(candidates)
 }
 
-fn measure(body: &Bytes, partition: &PartitionView) -> Result<Option<(Extent, usize)>, WireError> {
-    let records = body.get(partition.records.clone()).unwrap_or_default();
-    let Some(extent) = batch::extent(records)? else { return Ok(None) };
-    let mut batches = batch::batches(records);
-    let end = batches.by_ref().filter_map(Result::ok).map(|batch| batch.range.end).last().unwrap_or(0);
-    Ok(Some((extent, end)))
+/// Makes of each partition's records what may leave.
+async fn prepare<'a>(
+    told: &Told<'_>,
+    candidates: Vec<Candidate<'a>>,
+    bench: &mut Workbench,
+    without: &mut Without<'a>,
+) -> Vec<Passing<'a>> {
+    let mut passing = Vec::with_capacity(candidates.len());
+    if candidates.iter().any(|(_, _, terms)| !terms.ask_nothing()) {
+        bench.out =
+            told.hub.budget.buffer(candidates.iter().map(|(partition, ..)| partition.records.len()).sum()).into();
+    }
+    for (partition, permit, terms) in candidates {
+        let records = told.body.get(partition.records.clone()).unwrap_or_default();
+        match rewritten(told, records, &terms, bench).await {
+            Ok(passed) => match passed.extent {
+                Some(extent) => passing.push(Passing { partition, permit, terms, extent, passed }),
+                None if passed.more => without.later.push(partition),
+                // Not one whole batch: brokers do not send that; nothing of it leaves.
+                None => without.denied.push((partition, ResponseError::KafkaStorageError.code())),
+            },
+            Err((refusal, error)) => {
+                told.hub.metrics.refused(refusal, told.api.name);
+                without.denied.push((partition, error.code()));
+            }
+        }
+    }
+    passing
 }
 
-/// A batch cut by `max_bytes` is of no use to a client, and its bytes are in no disclosure: it does not leave.
-fn cut_tail(p: &Passing<'_>) -> Vec<(Range<usize>, Bytes)> {
+/// Passes one record set on, asking for schemas as they are met.
+async fn rewritten(
+    told: &Told<'_>,
+    records: &[u8],
+    terms: &Terms,
+    bench: &mut Workbench,
+) -> Result<Passed, (Refusal, ResponseError)> {
+    let room = usize::try_from(told.hub.limits.fetch_bytes).unwrap_or(usize::MAX);
+    loop {
+        let schema = match delivery::pass(records, terms, &told.hub.programs, bench, room) {
+            Ok(passed) => return Ok(passed),
+            Err(delivery::Trouble::Schema(schema)) => schema,
+            Err(delivery::Trouble::Wire(error)) => {
+                tracing::error!(%error, "an unreadable record set");
+                return Err((Refusal::BrokerAnswer, ResponseError::CorruptMessage));
+            }
+            Err(delivery::Trouble::Corrupt(error)) => {
+                tracing::error!(%error, "a corrupt batch");
+                return Err((Refusal::BrokerAnswer, ResponseError::CorruptMessage));
+            }
+        };
+        let items = terms.items.iter().flatten().cloned().collect();
+        if let Err(error) = told.hub.programs.learn(schema, &items).await {
+            tracing::error!(schema, %error, "records cannot be blanked: clients are told to try again");
+            return Err((Refusal::Schemas, ResponseError::KafkaStorageError));
+        }
+    }
+}
+
+/// The policy changed while the answer was made: the last word is the newest one's. An answer that it would have made
+/// otherwise does not leave.
+fn still(told: &Told<'_>, passing: &[Passing<'_>]) -> Result<(), Trouble> {
+    for p in passing {
+        let (_, terms) = told.guard.deliver(p.permit.topic().as_str(), None).map_err(Trouble::Refused)?;
+        if terms != p.terms {
+            return Err(Trouble::Refused(Refusal::PolicyChanged));
+        }
+    }
+    Ok(())
+}
+
+/// What is to be replaced in a partition's record set. A batch cut by `max_bytes` is of no use to a client, and its bytes
+/// are in no disclosure: it does not leave.
+fn edits(p: &Passing<'_>, made: &Bytes) -> Vec<(Range<usize>, Bytes)> {
     let whole = p.partition.records.len();
-    if p.end == whole { Vec::new() } else { vec![(p.end..whole, Bytes::new())] }
+    let new = p.passed.edits.iter().map(|(place, output)| (place.clone(), made.slice(output.clone())));
+    new.chain((p.passed.end < whole).then(|| (p.passed.end..whole, Bytes::new()))).collect()
 }
 
 /// The brokers that lead now (KIP-951), under the hub's addresses; those without one are left out.

@@ -1,0 +1,216 @@
+//! What leaves when a publisher is no member any more: with every client, every compression, transactions, and
+//! withheld records in every place of a batch. An oracle says what each reader must get: a direct read, less what was
+//! published by those who left.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::cast_possible_truncation, unreachable_pub, missing_debug_implementations)]
+
+mod hub_rig;
+
+use std::time::Duration;
+
+use hub_rig::{ALPHA, CONTACT, PASSWORD, Rig, TRANSACTION, company};
+use jointuse::Membership;
+use serde_json::{Value, json};
+use testkit::{
+    clients::{Client, Record, Request, Running, run},
+    kafka::ADMIN,
+};
+
+const LONG: Duration = Duration::from_secs(60);
+const ALL: [Client; 5] = [Client::Confluent, Client::KafkaJs, Client::Java, Client::KafkaPython, Client::AioKafka];
+/// Who stays a member, and who does not.
+const STAYS: &str = "beta";
+const LEAVES: &str = "gamma";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_of_who_left_are_withheld() {
+    let mut rig = Rig::single().await;
+    fill(&rig).await;
+    // While all are members every record leaves; the same consumers then see what is left.
+    let everything = direct(&rig, CONTACT).await;
+    let left: Vec<Record> = everything.iter().filter(|record| stays(record)).cloned().collect();
+    assert!(left.len() > 100 && everything.len() > left.len() + 100, "{} of {}", left.len(), everything.len());
+    assert!(left.iter().any(|record| by(record, LEAVES)), "tombstones of who left");
+    compare(&rig, Client::Confluent, "before", &everything).await;
+    rig.publish(|snapshot| company(snapshot, LEAVES).membership = Membership::Suspended).await;
+    rig.in_force().await;
+    for client in ALL {
+        compare(&rig, client, "after", &left).await;
+    }
+    counted(&rig).await;
+    behind_what_is_withheld(&rig).await;
+    transactions(&rig).await;
+    // A suspension that is lifted gives everything back.
+    rig.publish(|snapshot| company(snapshot, LEAVES).membership = Membership::Active).await;
+    rig.in_force().await;
+    compare(&rig, Client::Java, "again", &everything).await;
+}
+
+/// A tombstone tells nothing of anybody: those of who left still arrive.
+fn stays(record: &Record) -> bool {
+    record.value.is_none() || by(record, STAYS)
+}
+
+fn by(record: &Record, publisher: &str) -> bool {
+    record.headers.iter().any(|(name, value)| name == "publisher" && value.as_deref() == Some(&hex(publisher)))
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn record(partition: usize, n: usize, publisher: &str) -> Value {
+    json!({
+        "key": hex(&format!("{:032x}", partition * 1_000 + n)),
+        // A tombstone now and then.
+        "value": (n % 17 != 16).then(|| hex(&format!("{publisher} {n} ").repeat(20))),
+        "headers": [["kind", hex("contact")], ["publisher", hex(publisher)], ["raw", "ff00fe"], ["none", null]],
+        "partition": partition,
+        "timestamp": 1_700_000_000_000_i64 + n as i64,
+    })
+}
+
+/// For each compression: last withheld, first withheld, all withheld, every other one; each as one produce call.
+async fn fill(rig: &Rig) {
+    for (i, compression) in ["none", "gzip", "snappy", "lz4", "zstd"].into_iter().enumerate() {
+        let who = |partition: usize, n: usize| match partition {
+            0 => n < 12,
+            1 => n >= 12,
+            2 => false,
+            _ => n % 2 == 0,
+        };
+        let records: Vec<Value> = (0..4)
+            .flat_map(|partition| (0..24).map(move |n| (partition, n)))
+            .map(|(partition, n)| record(partition, n, if who(partition, n) { STAYS } else { LEAVES }))
+            .collect();
+        let client = if i % 2 == 0 { Client::Java } else { Client::Confluent };
+        produce(rig, client, CONTACT, compression, records, &[]).await;
+    }
+}
+
+async fn produce(
+    rig: &Rig,
+    client: Client,
+    topic: &str,
+    compression: &str,
+    records: Vec<Value>,
+    more: &[(&str, &str)],
+) {
+    let request = Request::new("produce", &rig.kafka.bootstrap(), ADMIN, rig.kafka.password(ADMIN))
+        .with("topic", topic)
+        .with("compression", compression)
+        .with("acks", "all")
+        .with("records", records);
+    let request = more.iter().fold(request, |request, (name, value)| request.with(name, *value));
+    let outcome = run(client, &request, LONG).await.unwrap();
+    assert!(outcome.success && outcome.errors().is_empty(), "{compression}: {:?}", outcome.errors());
+}
+
+async fn direct(rig: &Rig, topic: &str) -> Vec<Record> {
+    let request =
+        Request::consume(&rig.kafka.bootstrap(), ADMIN, rig.kafka.password(ADMIN), "ju.alpha.direct", &[topic]);
+    let outcome = run(Client::Confluent, &request.with("until_end", true), LONG).await.unwrap();
+    outcome.records().iter().map(Record::content).collect()
+}
+
+async fn compare(rig: &Rig, client: Client, when: &str, expected: &[Record]) {
+    let group = format!("ju.alpha.{when}-{client:?}").to_lowercase();
+    let request = Request::consume(&rig.bootstrap(), ALPHA, PASSWORD, &group, &[CONTACT]);
+    let outcome = run(client, &request.max(expected.len() as u64).with("commit", "end"), LONG).await.unwrap();
+    let mut seen: Vec<Record> = outcome.records().iter().map(Record::content).collect();
+    let mut expected = expected.to_vec();
+    for record in seen.iter_mut().chain(&mut expected) {
+        for (_, value) in &mut record.headers {
+            value.get_or_insert_default();
+        }
+        if client == Client::KafkaJs {
+            record.headers.sort();
+            record.timestamp_type = String::new();
+        }
+    }
+    assert_eq!(seen.len(), expected.len(), "{client:?} {when}: {:?}", outcome.errors());
+    for (seen, expected) in seen.iter().zip(&expected) {
+        assert_eq!(seen, expected, "{client:?} {when}");
+    }
+    assert!(outcome.errors().is_empty(), "{client:?} {when}: {:?}", outcome.errors());
+}
+
+/// Counted by reason, and told in the disclosures.
+async fn counted(rig: &Rig) {
+    let withheld = rig.metric("hub_withheld_records_total", &[("topic", CONTACT), ("reason", "publisher")]).await;
+    assert!(withheld > 0.0);
+    let told = rig.sql("SELECT sum(delivered) > 0 AND sum(withheld) > 0 FROM disclosure WHERE subscription = 'alpha'");
+    assert_eq!(told.await, "t");
+}
+
+/// Consumers get past a tail of which nothing leaves, do not spin there, and get what comes next at once.
+async fn behind_what_is_withheld(rig: &Rig) {
+    let gone: Vec<Value> = (0..4).flat_map(|p| (0..50).map(move |n| record(p, n * 17, LEAVES))).collect();
+    for chunk in gone.chunks(50) {
+        produce(rig, Client::Confluent, TRANSACTION, "lz4", chunk.to_vec(), &[]).await;
+    }
+    let mut running = Vec::new();
+    for client in ALL {
+        let group = format!("ju.alpha.behind-{client:?}").to_lowercase();
+        let request = Request::consume(&rig.bootstrap(), ALPHA, PASSWORD, &group, &[TRANSACTION]);
+        running.push((client, Running::start(client, &request.idle(3 * LONG)).unwrap()));
+    }
+    // They have found the end when the hub has withheld all from each.
+    let all = (gone.len() * ALL.len()) as f64;
+    testkit::wait::until("all clients to reach the end", LONG, async || {
+        let label = [("topic", TRANSACTION), ("reason", "publisher")];
+        (rig.metric("hub_withheld_records_total", &label).await >= all).then_some(())
+    })
+    .await
+    .unwrap();
+    let before = rig.metric("hub_requests_total", &[("api", "Fetch")]).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let fetches = rig.metric("hub_requests_total", &[("api", "Fetch")]).await - before;
+    // Five clients that wait half a second or more.
+    assert!(fetches < 120.0, "{fetches} fetches in five seconds behind a withheld tail");
+    produce(rig, Client::Confluent, TRANSACTION, "none", (0..4).map(|p| record(p, 1, STAYS)).collect(), &[]).await;
+    for (client, running) in &mut running {
+        let seen = running.until("to get a record", LONG, |event| event.record().is_some()).await.unwrap();
+        let records: Vec<_> = seen.iter().filter_map(testkit::clients::Event::record).collect();
+        assert!(records.iter().all(|record| by(record, STAYS)), "{client:?}");
+    }
+}
+
+/// Committed and aborted transactions, mixed, at both isolation levels.
+async fn transactions(rig: &Rig) {
+    let topic = TRANSACTION;
+    let start = direct(rig, topic).await.len();
+    for (n, end) in ["commit", "abort", "commit", "abort"].into_iter().enumerate() {
+        let records: Vec<Value> = (0..4)
+            .flat_map(|p| (0..10).map(move |i| record(p, i, if (i + n) % 3 == 0 { STAYS } else { LEAVES })))
+            .collect();
+        let id = format!("tx-{n}");
+        let more = [("transaction", end), ("transactional_id", id.as_str())];
+        produce(rig, Client::Confluent, topic, "zstd", records, &more).await;
+    }
+    for level in ["read_committed", "read_uncommitted"] {
+        let settings = json!({ "isolation.level": level });
+        let request = Request::consume(
+            &rig.kafka.bootstrap(),
+            ADMIN,
+            rig.kafka.password(ADMIN),
+            &format!("ju.alpha.tx-direct-{level}"),
+            &[topic],
+        );
+        let request = request.with("settings", settings.clone()).with("until_end", true);
+        let everything: Vec<Record> =
+            run(Client::Confluent, &request, LONG).await.unwrap().records().iter().map(Record::content).collect();
+        assert!(everything.len() > start, "{level}");
+        let expected: Vec<Record> = everything.into_iter().filter(stays).collect();
+        for client in [Client::Confluent, Client::Java] {
+            let group = format!("ju.alpha.tx-{level}-{client:?}").to_lowercase();
+            let request = Request::consume(&rig.bootstrap(), ALPHA, PASSWORD, &group, &[topic])
+                .with("settings", settings.clone())
+                .max(expected.len() as u64);
+            let outcome = run(client, &request, LONG).await.unwrap();
+            let seen: Vec<_> = outcome.records().iter().map(|r| (r.partition, r.offset, r.value.clone())).collect();
+            let wanted: Vec<_> = expected.iter().map(|r| (r.partition, r.offset, r.value.clone())).collect();
+            assert_eq!(seen, wanted, "{client:?} {level}: {:?}", outcome.errors());
+        }
+    }
+}
