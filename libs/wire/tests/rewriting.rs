@@ -348,6 +348,20 @@ fn length_fields_widen_and_narrow() {
     }
 }
 
+/// Nothing forbids a length field wider than it needs to be; what is written anew has the shortest.
+#[test]
+fn padded_lengths_are_read_and_written_short() {
+    let padded = [0x96, 0x80, 0, 0, 0, 0, 2, b'k', 0x82, 0x80, 0x80, 0, b'v'];
+    let records = [&padded[..], &[0]].concat();
+    let bytes = batch_of(&Head::default(), 1, 0, &records);
+    let new = Rec { key: Some(b"k".to_vec()), value: Some(b"new".to_vec()), ..Rec::default() };
+    let expected = batch(&Head::default(), &[new], Packing::None);
+    for choice in [Choice::Replace(b"new".to_vec()), Choice::Write(b"new".to_vec())] {
+        assert_eq!(rewritten(&bytes, &[choice]).1, expected);
+    }
+    assert_eq!(rewritten(&bytes, &[K]).1, bytes);
+}
+
 fn choice() -> impl Strategy<Value = Choice> {
     let value = prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..80),

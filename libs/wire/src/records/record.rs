@@ -17,19 +17,26 @@ pub struct Record<'a> {
     pub value: Option<&'a [u8]>,
     /// The header count and the headers, as they came.
     pub(super) headers: &'a [u8],
-    /// From the attributes to the key's end.
-    pub(super) head: &'a [u8],
-    /// Where the record, its length included, begins and ends in the batch's records.
-    pub(super) at: usize,
-    pub(super) end: usize,
+    /// From its length to its value's length, both included.
+    pub(super) lead: &'a [u8],
     /// Bytes of its length field.
     pub(super) prefix: usize,
+    /// Bytes of the value's length field.
+    pub(super) width: usize,
+    /// Where it begins and ends in the batch's records.
+    pub(super) at: usize,
+    pub(super) end: usize,
 }
 
 impl<'a> Record<'a> {
     /// Its headers, in order, duplicates included; read only now.
     pub fn headers(&self) -> Headers<'a> {
         Headers { rest: self.headers, left: None, at: self.at }
+    }
+
+    /// From its attributes to its key's end.
+    pub(super) fn head(&self) -> &'a [u8] {
+        self.lead.get(self.prefix..self.lead.len() - self.width).unwrap_or_default()
     }
 
     /// Bytes it takes in its batch, uncompressed.
@@ -70,23 +77,26 @@ impl<'a> Records<'a> {
 
     #[inline]
     fn read(&mut self, at: usize) -> Result<Record<'a>, &'static str> {
+        let from = self.rest;
         let length = varint::take_i32(&mut self.rest).ok_or("no length")?;
         let length = usize::try_from(length).map_err(|_| "a negative length")?;
-        let (whole, rest) = self.rest.split_at_checked(length).ok_or("longer than the batch")?;
-        let (_attributes, mut body) = whole.split_first().ok_or("no attributes")?;
+        let prefix = from.len() - self.rest.len();
+        let (body, rest) = self.rest.split_at_checked(length).ok_or("longer than the batch")?;
+        let (_attributes, mut body) = body.split_first().ok_or("no attributes")?;
         let timestamp_delta = varint::take_i64(&mut body).ok_or("no timestamp delta")?;
         let offset_delta = varint::take_i32(&mut body).ok_or("no offset delta")?;
         let key = bytes(&mut body).ok_or("a key that does not fit")?;
-        let head = whole.get(..length - body.len()).unwrap_or_default();
+        let before = body.len();
         let value = bytes(&mut body).ok_or("a value that does not fit")?;
+        let width = before - body.len() - value.map_or(0, <[u8]>::len);
+        let lead = from.get(..prefix + length - before + width).unwrap_or_default();
         if i64::from(offset_delta) < self.next_delta || offset_delta > self.last_delta {
             return Err("an offset out of order or beyond the batch's last");
         }
         self.next_delta = i64::from(offset_delta) + 1;
         self.rest = rest;
         let end = self.total - rest.len();
-        let prefix = end - length - at;
-        Ok(Record { offset_delta, timestamp_delta, key, value, headers: body, head, at, end, prefix })
+        Ok(Record { offset_delta, timestamp_delta, key, value, headers: body, lead, prefix, width, at, end })
     }
 }
 

@@ -151,7 +151,7 @@ impl<'a, 'o> Rewrite<'a, 'o> {
     pub fn replace(&mut self, value: &[u8]) {
         let Some(record) = self.current.take() else { return };
         let known = Varint::of(value.len()).and_then(|width| {
-            let body = record.head.len() + width.as_slice().len() + value.len() + record.headers.len();
+            let body = record.head().len() + width.as_slice().len() + value.len() + record.headers.len();
             Some((Varint::of(body)?, width))
         });
         let Some((length, width)) = known else {
@@ -160,7 +160,7 @@ impl<'a, 'o> Rewrite<'a, 'o> {
         };
         self.flush();
         self.begin();
-        for part in [length.as_slice(), record.head, width.as_slice(), value, record.headers] {
+        for part in [length.as_slice(), record.head(), width.as_slice(), value, record.headers] {
             self.out.extend_from_slice(part);
         }
         self.went(&record);
@@ -177,13 +177,10 @@ impl<'a, 'o> Rewrite<'a, 'o> {
         self.flush();
         let before = self.out.len();
         self.begin();
-        // The lengths stand before what they measure. Nearly always they take as many bytes as the old ones did.
+        // The lengths stand before what they measure: the old ones hold their places, and are nearly always as wide.
         let length_at = self.out.len()..self.out.len() + record.prefix;
-        self.out.resize(length_at.end, 0);
-        self.out.extend_from_slice(record.head);
-        let old = record.value.map_or(0, <[u8]>::len);
-        let width_at = self.out.len()..self.out.len() + Varint::of(old).map_or(1, |width| width.as_slice().len());
-        self.out.resize(width_at.end, 0);
+        self.out.extend_from_slice(record.lead);
+        let width_at = self.out.len() - record.width..self.out.len();
         if let Err(error) = write(self.out) {
             self.out.truncate(before);
             return Err(error);
