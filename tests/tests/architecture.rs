@@ -13,6 +13,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("runtime", &["secret"]),
     ("policy", &["jointuse"]),
     ("contract", &["jointuse"]),
+    ("audit", &["jointuse"]),
     ("bus", &["jointuse", "secret", "wire"]),
     ("authority-api", &["jointuse", "policy"]),
     ("policy-feed", &["jointuse", "authority-api", "bus", "runtime"]),
@@ -28,10 +29,10 @@ const TABLE: &[(&str, &[&str])] = &[
 ];
 
 const LIBRARIES: &[&str] =
-    &["jointuse", "policy", "contract", "wire", "secret", "bus", "store", "runtime", "authority-api", "policy-feed"];
+    &["jointuse", "policy", "contract", "audit", "wire", "secret", "bus", "store", "runtime", "authority-api", "policy-feed"];
 
 /// No I/O, no runtime, no database, no server: not even through others.
-const PURE: &[&str] = &["jointuse", "policy", "contract", "wire"];
+const PURE: &[&str] = &["jointuse", "policy", "contract", "audit", "wire"];
 const IMPURE: &[&str] = &["tokio", "rdkafka", "diesel", "axum", "reqwest", "hyper", "mio", "socket2", "r2d2"];
 
 /// Crates that only one or a few of ours may name, so that a change of theirs touches one place.
