@@ -1,13 +1,18 @@
 //! The audit log: what was decided, delivered, restricted and erased, in a form that its keeper cannot change unseen.
 //!
 //! An [`Entry`] is a leaf of an RFC 6962 Merkle tree ([`tree`]); what may have to be forgotten is not in it but behind a
-//! salted [`Commitment`].
+//! salted [`Commitment`]. The authority signs the tree's state as [`Checkpoint`](checkpoint::Checkpoint)s, members cosign
+//! them ([`cosign`]), all in the C2SP formats that other implementations read ([`note`], [`keys`]).
 //!
 //! No storage, clock or randomness: a database keeps nodes by [`NodeId`] and serves proofs by [`ProofPlan`].
 
+pub mod checkpoint;
 mod commitment;
+pub mod cosign;
 pub mod entry;
 mod hash;
+pub mod keys;
+pub mod note;
 pub mod tree;
 
 pub use commitment::{Commitment, Opening, Salt};
