@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::keys::{KeyId, KeyName};
 
-/// Longer notes are refused; one with a hundred signatures has 20 kB.
+/// Longer notes are refused.
 const MAX_BYTES: usize = 1 << 20;
 /// More signatures are refused (the specification asks for at least 16).
 const MAX_SIGNATURES: usize = 100;

@@ -5,7 +5,7 @@ use crate::Hash;
 
 /// A tree of `size` leaves by the perfect subtrees that cover it, largest first.
 ///
-/// Appending costs two hashes a leaf on average and reads nothing; a process that starts reads [`Frontier::nodes`] of the
+/// Appending costs less than one hash a leaf on average, besides the leaf's own, and reads nothing; a process that starts reads [`Frontier::nodes`] of the
 /// size it finds. In a checkpoint's export it lets a verifier begin, or go on after damage, at that checkpoint: the signed
 /// root vouches for it.
 #[derive(Debug, Clone, PartialEq, Eq)]

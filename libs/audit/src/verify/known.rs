@@ -22,7 +22,7 @@ pub(super) struct Signed {
     seen: Vec<(KeyName, DateTime<Utc>, DateTime<Utc>)>,
 }
 
-/// What the log signed. Memory grows with the different checkpoints (about half a kilobyte each), never with entries.
+/// What the log signed. Memory grows with the number of different checkpoints, never with that of entries.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     by_size: BTreeMap<u64, Vec<Signed>>,
