@@ -28,8 +28,19 @@ const TABLE: &[(&str, &[&str])] = &[
     ("tests", &["*", "testkit"]),
 ];
 
-const LIBRARIES: &[&str] =
-    &["jointuse", "policy", "contract", "audit", "wire", "secret", "bus", "store", "runtime", "authority-api", "policy-feed"];
+const LIBRARIES: &[&str] = &[
+    "jointuse",
+    "policy",
+    "contract",
+    "audit",
+    "wire",
+    "secret",
+    "bus",
+    "store",
+    "runtime",
+    "authority-api",
+    "policy-feed",
+];
 
 /// No I/O, no runtime, no database, no server: not even through others.
 const PURE: &[&str] = &["jointuse", "policy", "contract", "audit", "wire"];
