@@ -1,8 +1,10 @@
 //! Applied rows per second against COPY of the same rows, on a private PostgreSQL.
 //!
-//! `cargo bench -p history` (or `-- <interactions>`). COPY is the server's own, of all rows in one statement from a file on
-//! its disk into tables with the same indexes: what no client can beat. Applying is what the service does with a record
-//! after Kafka: decoding Avro, finding what is there already, clustering, storing, moving offsets, a commit a batch.
+//! `cargo bench -p history --bench apply -- <contacts a round> <rounds> <contacts there already>`. In each round new contacts
+//! and ten interactions of each are applied, and COPY takes the very rows: the server's own, all in one statement from a
+//! file on its disk into an empty table with the same indexes, which no client can beat. Applying is what the service does
+//! with a record after Kafka: decoding Avro, finding what is there already, clustering, storing, moving offsets, a commit
+//! a batch. What counts is the median of the rounds' ratios.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -12,7 +14,10 @@
     reason = "a program for people"
 )]
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, NaiveDate};
 use contract::avro::{WriterSchema, encode};
@@ -33,7 +38,10 @@ const PASSWORD: &str = "a-password-of-the-bench";
 
 #[tokio::main]
 async fn main() {
-    let rows = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(200_000_usize);
+    let mut numbers = std::env::args().skip(1).filter_map(|arg| arg.parse::<usize>().ok());
+    let contacts = numbers.next().unwrap_or(10_000);
+    let rounds = numbers.next().unwrap_or(5);
+    let already = numbers.next().unwrap_or(0);
     let dir = Dir::temporary("bench").unwrap();
     let postgres = Postgres::start().await.unwrap();
     postgres.create_role("history", PASSWORD).await.unwrap();
@@ -50,20 +58,42 @@ async fn main() {
     let store = Store::connect("bench", &config).unwrap();
     store.migrate(history::MIGRATIONS).await.unwrap();
 
-    let contacts = rows / 10;
-    println!("{contacts} contacts, {rows} interactions, batches of {BATCH}");
-    let cards = (0..contacts).map(|n| message(Kind::Contact, n, contact_id(n), &card(n))).collect();
-    let events =
-        (0..rows).map(|n| message(Kind::Transaction, n, contact_id(n % contacts), &event(n, contacts))).collect();
-    run(&store, &postgres, "contact", Kind::Contact, cards).await;
-    run(&store, &postgres, "interaction", Kind::Transaction, events).await;
+    println!(
+        "{already} contacts there, {contacts} contacts and {} interactions a round, batches of {BATCH}",
+        contacts * 10
+    );
+    apply_all(&store, Kind::Contact, &cards(0, already)).await;
+    let mut ratios: [Vec<f64>; 2] = Default::default();
+    for round in 0..rounds {
+        let from = already + round * contacts;
+        let (cards, events) = (cards(from, contacts), events(from, contacts));
+        ratios[0].push(run(&store, &postgres, "contact", Kind::Contact, &cards).await);
+        ratios[1].push(run(&store, &postgres, "interaction", Kind::Transaction, &events).await);
+    }
+    for (what, ratios) in ["contact", "interaction"].into_iter().zip(&mut ratios) {
+        ratios.sort_by(f64::total_cmp);
+        println!("{what}: median ratio {:.2}", ratios[ratios.len() / 2]);
+    }
     println!("persons: {}", postgres.sql("history", "SELECT count(*) FROM person").await.unwrap().trim());
 }
 
-async fn run(store: &Store, postgres: &Postgres, table: &str, kind: Kind, messages: Vec<bus::Message>) {
+fn cards(from: usize, count: usize) -> Vec<bus::Message> {
+    (from..from + count).map(|n| message(Kind::Contact, n, contact_id(n), &card(n))).collect()
+}
+
+fn events(from: usize, contacts: usize) -> Vec<bus::Message> {
+    let event = |n: usize| {
+        let contact = from + n % contacts;
+        message(Kind::Transaction, from * 10 + n, contact_id(contact), &event(from * 10 + n, contact))
+    };
+    (0..contacts * 10).map(event).collect()
+}
+
+/// Gives the time it took, and how much of it was decoding.
+async fn apply_all(store: &Store, kind: Kind, messages: &[bus::Message]) -> (Duration, Duration) {
     let schema = WriterSchema::embedded(kind).unwrap();
     let begun = Instant::now();
-    let mut decoding = std::time::Duration::ZERO;
+    let mut decoding = Duration::ZERO;
     for chunk in messages.chunks(BATCH) {
         let from = Instant::now();
         let batch = Arc::new(batch(kind, chunk, &schema));
@@ -71,29 +101,28 @@ async fn run(store: &Store, postgres: &Postgres, table: &str, kind: Kind, messag
         let applied: Result<(), StoreError> = store.run_tx("apply", move |conn| apply(conn, &batch).map(|_| ())).await;
         applied.unwrap();
     }
-    let applied = rate(messages.len(), begun);
-    // From here on as superuser, on a copy of the table.
-    let file = format!("/tmp/history-bench-{}-{table}", std::process::id());
-    postgres
-        .sql(
-            "history",
-            &format!("CREATE TABLE baseline (LIKE {table} INCLUDING ALL); COPY {table} TO '{file}' (FORMAT binary)"),
-        )
-        .await
-        .unwrap();
-    let begun = Instant::now();
-    postgres.sql("history", &format!("COPY baseline FROM '{file}' (FORMAT binary)")).await.unwrap();
-    let copied = rate(messages.len(), begun);
-    postgres.sql("history", &format!("DROP TABLE baseline; COPY (SELECT 1) TO PROGRAM 'rm {file}'")).await.unwrap();
-    let decode = decoding.as_secs_f64() * 1e6 / messages.len() as f64;
-    println!(
-        "{table}: applied {applied:.0} rows/s, COPY {copied:.0} rows/s, ratio {:.2}; decoding {decode:.1} us a row",
-        applied / copied
-    );
+    (begun.elapsed(), decoding)
 }
 
-fn rate(rows: usize, begun: Instant) -> f64 {
-    rows as f64 / begun.elapsed().as_secs_f64()
+async fn run(store: &Store, postgres: &Postgres, table: &str, kind: Kind, messages: &[bus::Message]) -> f64 {
+    let (took, decoding) = apply_all(store, kind, messages).await;
+    // From here on as superuser, on a copy of the rows of this round.
+    let file = format!("/tmp/history-bench-{}-{table}", std::process::id());
+    let rows = format!("SELECT * FROM {table} WHERE record_offset >= {}", messages[0].offset);
+    let sql = async |text: String| postgres.sql("history", &text).await.unwrap();
+    sql(format!("CREATE TABLE baseline (LIKE {table} INCLUDING ALL); COPY ({rows}) TO '{file}' (FORMAT binary)")).await;
+    let begun = Instant::now();
+    sql(format!("COPY baseline FROM '{file}' (FORMAT binary)")).await;
+    let copied = begun.elapsed();
+    sql(format!("DROP TABLE baseline; COPY (SELECT 1) TO PROGRAM 'rm {file}'")).await;
+    let rate = |took: Duration| messages.len() as f64 / took.as_secs_f64();
+    let (ratio, decode) = (rate(took) / rate(copied), decoding.as_secs_f64() * 1e6 / messages.len() as f64);
+    println!(
+        "{table}: applied {:.0} rows/s, COPY {:.0} rows/s, ratio {ratio:.2}; decoding {decode:.1} us a row",
+        rate(took),
+        rate(copied)
+    );
+    ratio
 }
 
 fn batch(kind: Kind, messages: &[bus::Message], schema: &WriterSchema) -> Batch {
@@ -159,12 +188,12 @@ fn card(n: usize) -> Contact {
     }
 }
 
-fn event(n: usize, contacts: usize) -> Transaction {
+fn event(n: usize, contact: usize) -> Transaction {
     Transaction {
         record_id: format!("{:032x}", (n as u128 + 1).wrapping_mul(0xd134_2543_de82_ef95_a4ea_9d9b_1c29_4b1f))
             .parse()
             .unwrap(),
-        contact_id: contact_id(n % contacts).parse().unwrap(),
+        contact_id: contact_id(contact).parse().unwrap(),
         company: "persol-career".parse().unwrap(),
         occurred_at: DateTime::from_timestamp(1_780_000_000 + n as i64, 0).unwrap(),
         recorded_at: DateTime::from_timestamp(1_780_000_001 + n as i64, 0).unwrap(),
