@@ -50,7 +50,7 @@ async fn kill_9_loses_nothing_and_applies_nothing_twice() {
     let distinct = "SELECT count(DISTINCT record_id) FROM interaction";
     assert_eq!(rig.count(distinct).await, (ROUNDS * EACH) as i64);
     assert_eq!(rig.count("SELECT count(*) FROM contact").await, 50);
-    assert_eq!(rig.count("SELECT count(DISTINCT person_id) FROM person_contact").await, 1);
+    assert_eq!(rig.count("SELECT count(DISTINCT person_id) FROM contact").await, 1);
     assert_eq!(
         rig.count(
             "SELECT count(*) FROM contact WHERE recorded_at <> timestamptz 'epoch' + 1780000005 * interval '1 second'"

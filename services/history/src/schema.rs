@@ -16,6 +16,10 @@ diesel::table! {
         name_whole -> Bool,
         email_key -> Nullable<Text>,
         content -> Jsonb,
+        person_id -> Nullable<Uuid>,
+        email_link -> Nullable<Uuid>,
+        number_link -> Nullable<Uuid>,
+        other_number_link -> Nullable<Uuid>,
     }
 }
 
@@ -39,16 +43,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    contact_link (key, contact_id) {
-        key -> Uuid,
-        contact_id -> Uuid,
-        by_email -> Bool,
-    }
-}
-
-diesel::table! {
-    person_contact (contact_id) {
-        contact_id -> Uuid,
-        person_id -> Uuid,
+    person (id) {
+        id -> Uuid,
     }
 }

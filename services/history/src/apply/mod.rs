@@ -9,6 +9,7 @@
 mod contacts;
 mod interactions;
 mod known;
+mod organisations;
 mod rows;
 
 use std::collections::{BTreeMap, HashMap};

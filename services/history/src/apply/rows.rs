@@ -11,7 +11,7 @@ use diesel::{
 };
 use uuid::Uuid;
 
-use crate::schema::{contact, contact_link, interaction};
+use crate::schema::{contact, interaction, person};
 
 /// JSON text as it is: nothing is parsed on this side.
 #[derive(Clone, Copy, AsExpression)]
@@ -50,6 +50,10 @@ pub(super) struct ContactRow<'a> {
     pub(super) name_whole: bool,
     pub(super) email_key: Option<&'a str>,
     pub(super) content: JsonText<'a>,
+    pub(super) person_id: Option<Uuid>,
+    pub(super) email_link: Option<Uuid>,
+    pub(super) number_link: Option<Uuid>,
+    pub(super) other_number_link: Option<Uuid>,
 }
 
 #[derive(Insertable)]
@@ -71,10 +75,9 @@ pub(super) struct InteractionRow<'a> {
     pub(super) content: JsonText<'a>,
 }
 
+/// The rest of its columns have defaults; among them its age, which grows from row to row.
 #[derive(Insertable)]
-#[diesel(table_name = contact_link, treat_none_as_default_value = false)]
-pub(super) struct LinkRow {
-    pub(super) key: Uuid,
-    pub(super) contact_id: Uuid,
-    pub(super) by_email: bool,
+#[diesel(table_name = person, treat_none_as_default_value = false)]
+pub(super) struct PersonRow {
+    pub(super) id: Uuid,
 }

@@ -10,6 +10,8 @@ use super::{
 };
 
 /// An e-mail address or a number within one organisation, as a digest: equal digests, equal values.
+///
+/// An address and a number never have the same digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Link {
     /// The digest.
@@ -25,7 +27,7 @@ pub struct Facts {
     pub contact: Uuid,
     /// Its name.
     pub name: Name,
-    /// Its links, sorted, each once.
+    /// Its links, sorted, each once: at most one e-mail address and two numbers.
     pub links: Vec<Link>,
 }
 

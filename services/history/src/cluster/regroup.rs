@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
-use super::{Facts, partition::partition};
+use super::{Facts, Link, partition::partition};
 
 /// A person as known so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,11 +29,11 @@ pub trait Known {
     /// Why it cannot be asked.
     type Error;
 
-    /// Those of `keys` that link nobody now: main numbers, and links carried by too many whole names.
-    fn dead(&mut self, keys: &[Uuid]) -> Result<HashSet<Uuid>, Self::Error>;
+    /// The keys of those of `links` that link nobody now: main numbers, and links carried by too many whole names.
+    fn dead(&mut self, links: &[Link]) -> Result<HashSet<Uuid>, Self::Error>;
 
-    /// Everyone who carries one of `keys`. Asked only about keys that few carry.
-    fn holders(&mut self, keys: &[Uuid]) -> Result<Vec<Member>, Self::Error>;
+    /// Everyone who carries one of `links`. Asked only about links that few carry.
+    fn holders(&mut self, links: &[Link]) -> Result<Vec<Member>, Self::Error>;
 
     /// All contacts of these persons.
     fn members(&mut self, persons: &[Uuid]) -> Result<Vec<Member>, Self::Error>;
@@ -44,12 +44,20 @@ pub trait Known {
 pub struct Outcome {
     /// Persons to be made, in the order of their age.
     pub created: Vec<Uuid>,
-    /// Contacts and the person they belong to now, where that changed; sorted.
+    /// Contacts and the person they belong to now, where that changed; sorted, each contact once.
     pub moved: Vec<(Uuid, Uuid)>,
     /// Persons that became part of another: from, into.
     pub merged: Vec<(Uuid, Uuid)>,
     /// Persons without any contact left that were not merged.
     pub emptied: Vec<Uuid>,
+}
+
+impl Outcome {
+    /// The person that a contact belongs to now, if that changed.
+    pub fn person_of(&self, contact: Uuid) -> Option<Uuid> {
+        let found = self.moved.binary_search_by_key(&contact, |(contact, _)| *contact);
+        found.ok().and_then(|index| self.moved.get(index)).map(|(_, person)| *person)
+    }
 }
 
 /// What changed about contacts.
@@ -58,7 +66,7 @@ pub struct Change {
     /// New and changed contacts as they are now, and the person they belong to so far.
     pub put: Vec<Member>,
     /// Links that changed contacts had before, that removed ones had, and numbers that just became main numbers.
-    pub touched: Vec<Uuid>,
+    pub touched: Vec<Link>,
     /// Persons that removed contacts belonged to.
     pub bereft: Vec<PersonRef>,
     /// Keys among those of `put` and `touched` that linked before this change: their carriers may have to part.
@@ -100,18 +108,18 @@ impl Reach {
             Self { members: BTreeMap::new(), dead: HashSet::new(), bereft: change.bereft.iter().copied().collect() };
         let (mut asked, mut visited) = (HashSet::new(), HashSet::new());
         let forced: HashSet<Uuid> = change.lately_alive.into_iter().collect();
-        let mut keys: Vec<Uuid> = change.touched;
+        let mut links: Vec<Link> = change.touched;
         let mut persons: Vec<Uuid> = change.bereft.iter().map(|person| person.id).collect();
         for member in change.put {
-            reach.add(member, &mut keys, &mut persons);
+            reach.add(member, &mut links, &mut persons);
         }
         loop {
             let mut found = Vec::new();
-            keys.retain(|key| asked.insert(*key));
-            if !keys.is_empty() {
-                let dead = known.dead(&keys)?;
-                let live: Vec<Uuid> =
-                    keys.drain(..).filter(|key| !dead.contains(key) || forced.contains(key)).collect();
+            links.retain(|link| asked.insert(*link));
+            if !links.is_empty() {
+                let dead = known.dead(&links)?;
+                let asks = |link: &Link| !dead.contains(&link.key) || forced.contains(&link.key);
+                let live: Vec<Link> = links.drain(..).filter(asks).collect();
                 reach.dead.extend(dead);
                 found.extend(known.holders(&live)?);
             }
@@ -121,19 +129,19 @@ impl Reach {
                 persons.clear();
             }
             for member in found {
-                reach.add(member, &mut keys, &mut persons);
+                reach.add(member, &mut links, &mut persons);
             }
-            if keys.is_empty() && persons.is_empty() {
+            if links.is_empty() && persons.is_empty() {
                 return Ok(reach);
             }
         }
     }
 
-    fn add(&mut self, member: Member, keys: &mut Vec<Uuid>, persons: &mut Vec<Uuid>) {
+    fn add(&mut self, member: Member, links: &mut Vec<Link>, persons: &mut Vec<Uuid>) {
         if self.members.contains_key(&member.facts.contact) {
             return;
         }
-        keys.extend(member.facts.links.iter().map(|link| link.key));
+        links.extend(&member.facts.links);
         persons.extend(member.person.map(|person| person.id));
         self.members.insert(member.facts.contact, member);
     }

@@ -70,14 +70,14 @@ impl Memory {
         let before = self.dead_now();
         let mut change = Change::default();
         for id in removed.iter().map(|id| contact(*id)) {
-            change.touched.extend(self.facts.remove(&id).iter().flat_map(|facts| &facts.links).map(|link| link.key));
+            change.touched.extend(self.facts.remove(&id).iter().flat_map(|facts| &facts.links));
             change.bereft.extend(self.persons.remove(&id));
         }
         for card in put {
-            change.touched.extend(self.facts.get(&contact(card.id)).iter().flat_map(|f| &f.links).map(|link| link.key));
+            change.touched.extend(self.facts.get(&contact(card.id)).iter().flat_map(|f| &f.links));
             self.facts.insert(contact(card.id), card.facts());
             if let Some(main) = card.main().filter(|main| self.mains.insert(*main)) {
-                change.touched.push(main);
+                change.touched.push(Link { key: main, by_email: false });
             }
         }
         let changed: BTreeSet<Uuid> = put.iter().map(|card| contact(card.id)).collect();
@@ -116,13 +116,13 @@ impl Memory {
 impl Known for Memory {
     type Error = Infallible;
 
-    fn dead(&mut self, keys: &[Uuid]) -> Result<HashSet<Uuid>, Infallible> {
+    fn dead(&mut self, links: &[Link]) -> Result<HashSet<Uuid>, Infallible> {
         let dead = self.dead_now();
-        Ok(keys.iter().copied().filter(|key| dead.contains(key)).collect())
+        Ok(links.iter().map(|link| link.key).filter(|key| dead.contains(key)).collect())
     }
 
-    fn holders(&mut self, keys: &[Uuid]) -> Result<Vec<Member>, Infallible> {
-        let carries = |facts: &&Facts| facts.links.iter().any(|link| keys.contains(&link.key));
+    fn holders(&mut self, links: &[Link]) -> Result<Vec<Member>, Infallible> {
+        let carries = |facts: &&Facts| facts.links.iter().any(|link| links.contains(link));
         Ok(self.facts.values().filter(carries).map(|facts| self.member(facts)).collect())
     }
 

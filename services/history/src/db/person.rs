@@ -43,11 +43,10 @@ pub fn resolve(conn: &mut PgConnection, id: Uuid) -> Result<Option<Uuid>, StoreE
 /// When the database does not answer.
 pub fn contacts(conn: &mut PgConnection, persons: &[Uuid], scope: &Scope) -> Result<Vec<EntryRow>, StoreError> {
     let rows = sql_query(
-        "SELECT 'contact' AS kind, c.id AS record_id, c.id AS contact_id, pc.person_id, c.organisation_id, c.company, \
+        "SELECT 'contact' AS kind, c.id AS record_id, c.id AS contact_id, c.person_id, c.organisation_id, c.company, \
          c.occurred_at, c.recorded_at, c.acquired_by, c.acquired_on, c.acquired_for, c.acquired_from, c.content \
-         FROM person_contact pc JOIN contact c ON c.id = pc.contact_id \
-         WHERE pc.person_id = ANY($1) AND c.company <> ALL($2) \
-         ORDER BY pc.person_id, c.occurred_at DESC, c.id DESC",
+         FROM contact c WHERE c.person_id = ANY($1) AND c.company <> ALL($2) \
+         ORDER BY c.person_id, c.occurred_at DESC, c.id DESC",
     )
     .bind::<sql_types::Array<sql_types::Uuid>, _>(persons)
     .bind::<sql_types::Array<sql_types::Text>, _>(&scope.except)
@@ -103,9 +102,8 @@ pub fn search(
         conditions.push("c.organisation_id = $5");
     }
     let query = format!(
-        "WITH met AS MATERIALIZED (SELECT c.id, c.name_key FROM contact c WHERE {} LIMIT $6), \
-         found AS (SELECT pc.person_id, min(met.name_key) AS sort FROM met \
-                   JOIN person_contact pc ON pc.contact_id = met.id GROUP BY pc.person_id) \
+        "WITH met AS MATERIALIZED (SELECT c.person_id, c.name_key FROM contact c WHERE {} LIMIT $6), \
+         found AS (SELECT met.person_id, min(met.name_key) AS sort FROM met GROUP BY met.person_id) \
          SELECT f.person_id, f.sort, (SELECT count(*) FROM met) AS matches FROM found f \
          WHERE (f.sort, f.person_id) > ($7, $8) ORDER BY f.sort, f.person_id LIMIT $9",
         conditions.join(" AND ")

@@ -42,15 +42,14 @@ pub fn of_person(
 ) -> Result<Vec<EntryRow>, StoreError> {
     let query = format!(
         "SELECT e.*, $1 AS person_id FROM ( \
-           SELECT x.* FROM person_contact pc CROSS JOIN LATERAL ( \
+           SELECT x.* FROM contact mine CROSS JOIN LATERAL ( \
              SELECT {INTERACTION} FROM interaction i \
-             WHERE i.contact_id = pc.contact_id AND i.kind = ANY($2) AND i.company <> ALL($3) \
+             WHERE i.contact_id = mine.id AND i.kind = ANY($2) AND i.company <> ALL($3) \
                AND i.occurred_at >= $4 AND i.occurred_at < $5 AND (i.occurred_at, i.record_id) <= ($6, $7) \
                AND (i.occurred_at, i.record_id, i.contact_id) < ($6, $7, $8) \
-             ORDER BY i.occurred_at DESC, i.record_id DESC LIMIT $9) x WHERE pc.person_id = $1 \
+             ORDER BY i.occurred_at DESC, i.record_id DESC LIMIT $9) x WHERE mine.person_id = $1 \
            UNION ALL \
-           SELECT {CONTACT} FROM person_contact pc JOIN contact c ON c.id = pc.contact_id \
-           WHERE pc.person_id = $1 AND 'contact' = ANY($2) AND c.company <> ALL($3) \
+           SELECT {CONTACT} FROM contact c WHERE c.person_id = $1 AND 'contact' = ANY($2) AND c.company <> ALL($3) \
              AND c.occurred_at >= $4 AND c.occurred_at < $5 AND (c.occurred_at, c.id, c.id) < ($6, $7, $8)) e \
          ORDER BY e.occurred_at DESC, e.record_id DESC, e.contact_id DESC LIMIT $9"
     );
@@ -68,7 +67,7 @@ pub fn of_organisation(
     scope: &Scope,
 ) -> Result<Vec<EntryRow>, StoreError> {
     let query = format!(
-        "SELECT e.*, pc.person_id FROM ( \
+        "SELECT e.*, whose.person_id FROM ( \
            SELECT * FROM ( \
              (SELECT {INTERACTION} FROM interaction i \
               WHERE i.organisation_id = $1 AND i.kind = ANY($2) AND i.company <> ALL($3) \
@@ -82,7 +81,7 @@ pub fn of_organisation(
                 AND (c.occurred_at, c.id) <= ($6, $7) AND (c.occurred_at, c.id, c.id) < ($6, $7, $8) \
               ORDER BY c.occurred_at DESC, c.id DESC LIMIT $9)) both_kinds \
            ORDER BY occurred_at DESC, record_id DESC, contact_id DESC LIMIT $9) e \
-         LEFT JOIN person_contact pc ON pc.contact_id = e.contact_id \
+         LEFT JOIN contact whose ON whose.id = e.contact_id \
          ORDER BY e.occurred_at DESC, e.record_id DESC, e.contact_id DESC"
     );
     run(conn, query, organisation, window, scope)
