@@ -39,6 +39,11 @@ const VARIANTS: &[(char, char)] = &[
 
 /// Width, case and variants folded (NFKC); ends trimmed; at most 200 characters.
 fn folded(text: &str) -> String {
+    if text.is_ascii() {
+        // Most addresses, and nothing of them changes but their case.
+        let folded: String = text.chars().map(|c| c.to_ascii_lowercase()).take(MOST_CHARS).collect();
+        return folded.trim().to_owned();
+    }
     let variant = |c: char| VARIANTS.iter().find(|(from, _)| *from == c).map_or(c, |(_, to)| *to);
     let folded: String = text.nfkc().flat_map(char::to_lowercase).map(variant).take(MOST_CHARS).collect();
     folded.trim().to_owned()
@@ -70,10 +75,15 @@ pub fn organisation(name: &str) -> Option<String> {
     let folded = folded(name);
     let mut core = folded.clone();
     for form in STOCK_COMPANY {
-        core = core.replace(form, " ");
+        if core.contains(form) {
+            core = core.replace(form, " ");
+        }
     }
-    for (short, long) in OTHER_FORMS {
-        core = core.replace(short, long);
+    // All of them begin so, and most names have none.
+    if core.contains('(') {
+        for (short, long) in OTHER_FORMS {
+            core = core.replace(short, long);
+        }
     }
     let letters = |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric() || *c == 'ー').collect() };
     let mut words: Vec<String> = core.split([' ', '\t']).map(letters).filter(|word| !word.is_empty()).collect();
@@ -98,7 +108,12 @@ pub fn email(address: &str) -> Option<String> {
 
 /// A telephone number's digits, with `+` where it had one; `None` for what is too short to tell anybody by.
 pub fn telephone(number: &str) -> Option<String> {
-    let digits: String = number.nfkc().filter(|c| c.is_ascii_digit() || *c == '+').take(30).collect();
+    let digit = |c: &char| c.is_ascii_digit() || *c == '+';
+    let digits: String = if number.is_ascii() {
+        number.chars().filter(digit).take(30).collect()
+    } else {
+        number.nfkc().filter(digit).take(30).collect()
+    };
     (digits.trim_start_matches('+').len() >= 8).then_some(digits)
 }
 
