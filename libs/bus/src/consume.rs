@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::FutureExt as _;
+use futures::{FutureExt as _, future::join_all};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     config::FromClientConfigAndContext as _,
@@ -34,7 +34,7 @@ pub enum Start {
     /// brokers; a new group begins at the earliest record.
     Group(String),
     /// All partitions of the topics, each from the given offset (topic, partition, next offset to read), or from the
-    /// earliest record where none is given.
+    /// earliest record where none is given. Partitions that are added later are found within seconds and read as well.
     Offsets(BTreeMap<(String, i32), i64>),
 }
 
@@ -147,14 +147,16 @@ impl Consumer {
         Fut: Future<Output = Result<(), E>>,
         E: Display,
     {
-        if let Start::Offsets(offsets) = &self.start {
+        let assigned = if let Start::Offsets(offsets) = &self.start {
             let assigning = assign(&self.client.0, &self.topics, offsets);
             tokio::select! {
-                result = assigning => result?,
+                result = assigning => Some(result?),
                 () = cancel.cancelled() => return Ok(()),
             }
-        }
-        let watcher = Watcher::start(&self.client.0, self.topics.first().map_or("", String::as_str));
+        } else {
+            None
+        };
+        let watcher = Watcher::start(&self.client.0, self.topics.first().map_or("", String::as_str), assigned);
         loop {
             let batch = tokio::select! {
                 batch = self.next_batch() => batch?,
@@ -343,25 +345,65 @@ pub(crate) async fn tolerate(client: &StreamConsumer<Context>, error: KafkaError
     }
 }
 
+/// What a reader without group was given to read.
+#[derive(Debug)]
+pub(crate) struct Assigned {
+    /// How many partitions of each topic.
+    partitions: BTreeMap<String, i32>,
+    /// Where to begin, where that is not the earliest record.
+    offsets: BTreeMap<(String, i32), i64>,
+}
+
+impl Assigned {
+    /// Adds to `list` the partitions of `topic` from `first` to before `end`.
+    fn list(&self, list: &mut TopicPartitionList, topic: &str, first: i32, end: i32) -> Result<(), BusError> {
+        for partition in first..end {
+            let next = self.offsets.get(&(topic.to_owned(), partition));
+            let offset = next.map_or(Offset::Beginning, |next| Offset::Offset(*next));
+            list.add_partition_offset(topic, partition, offset).map_err(BusError::kafka("an offset cannot be used"))?;
+        }
+        Ok(())
+    }
+
+    /// Gives the reader what was added to its topics meanwhile. Whatever stands in the way is met again next time.
+    pub(crate) async fn look_for_more(&mut self, client: &Arc<StreamConsumer<Context>>) {
+        let counts = join_all(self.partitions.keys().map(|topic| context::partitions(client, topic))).await;
+        let mut found = TopicPartitionList::new();
+        let mut now = self.partitions.clone();
+        for ((topic, known), count) in now.iter_mut().zip(counts) {
+            let Some(count) = count.ok().filter(|count| count > known) else { continue };
+            if let Err(error) = self.list(&mut found, topic, *known, count) {
+                return tracing::warn!(%error, topic, "cannot read the added partitions");
+            }
+            tracing::info!(topic, from = *known, to = count, "partitions were added");
+            *known = count;
+        }
+        if found.count() == 0 {
+            return;
+        }
+        match client.incremental_assign(&found) {
+            Ok(()) => self.partitions = now,
+            Err(error) => tracing::warn!(%error, "cannot read the added partitions yet"),
+        }
+    }
+}
+
 /// Assigns all partitions of the topics, waiting until the topics exist and may be read.
 pub(crate) async fn assign(
     client: &Arc<StreamConsumer<Context>>,
     topics: &[String],
     offsets: &BTreeMap<(String, i32), i64>,
-) -> Result<(), BusError> {
-    let mut assignment = TopicPartitionList::new();
+) -> Result<Assigned, BusError> {
+    let mut assigned = Assigned { partitions: BTreeMap::new(), offsets: offsets.clone() };
+    let mut list = TopicPartitionList::new();
     for topic in topics {
-        for partition in 0..wait_for_partitions(client, topic).await {
-            let offset =
-                offsets.get(&(topic.clone(), partition)).map_or(Offset::Beginning, |next| Offset::Offset(*next));
-            assignment
-                .add_partition_offset(topic, partition, offset)
-                .map_err(BusError::kafka("an offset cannot be used"))?;
-        }
+        let count = wait_for_partitions(client, topic).await;
+        assigned.list(&mut list, topic, 0, count)?;
+        assigned.partitions.insert(topic.clone(), count);
     }
-    client.assign(&assignment).map_err(BusError::kafka("cannot assign partitions"))?;
+    client.assign(&list).map_err(BusError::kafka("cannot assign partitions"))?;
     client.context().set_status(Status::Reading);
-    Ok(())
+    Ok(assigned)
 }
 
 async fn wait_for_partitions(client: &Arc<StreamConsumer<Context>>, topic: &str) -> i32 {

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -17,7 +17,7 @@ use rdkafka::{
 };
 use tokio::sync::{Notify, watch};
 
-use crate::metrics::ConsumeMetrics;
+use crate::{consume::Assigned, metrics::ConsumeMetrics};
 
 /// How a reader gets on with the brokers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,30 +153,35 @@ pub(crate) async fn partitions(client: &Arc<StreamConsumer<Context>>, topic: &st
     }
 }
 
-/// How often a reader asks of itself whether the brokers are there.
+/// How often a reader asks of itself whether the brokers are there, and whether partitions were added.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Watches over a reader's [`Status`]: an idle topic brings nothing that tells of the brokers' absence or return, so
 /// whenever something looks amiss, and now and then, this asks, again and again until it is well: a broker that was
-/// still answering when it began to stop tells nothing of its end. Ends when dropped.
+/// still answering when it began to stop tells nothing of its end. A reader without group is also given the partitions
+/// that are added to its topics; to a group librdkafka gives them by itself. Ends when dropped.
 #[derive(Debug)]
 pub(crate) struct Watcher(tokio::task::JoinHandle<()>);
 
 impl Watcher {
-    pub(crate) fn start(client: &Arc<StreamConsumer<Context>>, topic: &str) -> Self {
+    pub(crate) fn start(client: &Arc<StreamConsumer<Context>>, topic: &str, mut assigned: Option<Assigned>) -> Self {
         let (client, topic) = (Arc::clone(client), topic.to_owned());
         Self(tokio::spawn(async move {
+            let mut looked = Instant::now();
             loop {
-                let told = client.context().suspect.notified();
+                let told = tokio::time::timeout(LOOK, client.context().suspect.notified()).await.is_ok();
                 // A look of our own may meet a moment without answer: two in a row are an absence.
-                if tokio::time::timeout(LOOK, told).await.is_err() && partitions(&client, &topic).await.is_ok() {
-                    continue;
+                if told || partitions(&client, &topic).await.is_err() {
+                    while let Err(reason) = partitions(&client, &topic).await {
+                        client.context().set_status(Status::Away(reason));
+                        tokio::time::sleep(Duration::from_millis(250)).await;
+                    }
+                    client.context().set_status(Status::Reading);
                 }
-                while let Err(reason) = partitions(&client, &topic).await {
-                    client.context().set_status(Status::Away(reason));
-                    tokio::time::sleep(Duration::from_millis(250)).await;
+                if let Some(assigned) = assigned.as_mut().filter(|_| looked.elapsed() >= LOOK) {
+                    assigned.look_for_more(&client).await;
+                    looked = Instant::now();
                 }
-                client.context().set_status(Status::Reading);
             }
         }))
     }

@@ -64,19 +64,19 @@ pub async fn tail(
     let mut status = client.context().status.subscribe();
     let topics = [topic.to_owned()];
     let none = BTreeMap::new();
-    {
+    let assigned = {
         let assigning = assign(&client, &topics, &none);
         tokio::pin!(assigning);
         loop {
             tokio::select! {
-                result = &mut assigning => { result?; break }
+                result = &mut assigning => break result?,
                 _ = status.changed() => announce(&status.borrow_and_update(), &mut on_event),
                 () = cancel.cancelled() => return Ok(()),
             }
         }
-    }
+    };
     announce(&status.borrow_and_update(), &mut on_event);
-    let watcher = Watcher::start(&client, topic);
+    let watcher = Watcher::start(&client, topic, Some(assigned));
     let mut behind = client
         .assignment()
         .map_err(BusError::kafka("cannot read the assignment"))?
