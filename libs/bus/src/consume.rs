@@ -116,8 +116,7 @@ impl Consumer {
                 .set("enable.auto.commit", "true")
                 .set("auto.commit.interval.ms", "1000")
                 .set("session.timeout.ms", "10000"),
-            // librdkafka wants a name, which no broker ever hears: a static assignment has no group.
-            Start::Offsets(_) => config.set("group.id", client_id).set("enable.auto.commit", "false"),
+            Start::Offsets(_) => groupless(&mut config, kafka),
         };
         let client = connect(&config)?;
         let topics = topics.iter().map(|topic| (*topic).to_owned()).collect::<Vec<_>>();
@@ -343,6 +342,15 @@ pub(crate) async fn tolerate(client: &StreamConsumer<Context>, error: KafkaError
             Ok(())
         }
     }
+}
+
+/// Settings of a reader that is given its partitions and commits nothing.
+///
+/// librdkafka assigns partitions only to a client with a group, and looks for the coordinator of that group twice a second
+/// until it is told, though it will never need it. The login's own name is the one group that each login of ours may
+/// look for: any other name makes the broker log refusals that bury real ones.
+pub(crate) fn groupless<'a>(config: &'a mut ClientConfig, kafka: &KafkaConfig) -> &'a mut ClientConfig {
+    config.set("group.id", &kafka.login).set("enable.auto.commit", "false")
 }
 
 /// What a reader without group was given to read.

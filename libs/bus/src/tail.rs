@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     BusError, KafkaConfig, Status,
-    consume::{assign, close, connect, tolerate},
+    consume::{assign, close, connect, groupless, tolerate},
     context::Watcher,
 };
 
@@ -47,9 +47,7 @@ pub async fn tail(
     mut on_event: impl FnMut(TailEvent<'_>),
 ) -> Result<(), BusError> {
     let mut config = kafka.client(client_id)?;
-    config
-        .set("group.id", client_id)
-        .set("enable.auto.commit", "false")
+    groupless(&mut config, kafka)
         .set("enable.auto.offset.store", "false")
         // The topic may have been made anew: then everything in it is news.
         .set("auto.offset.reset", "earliest")

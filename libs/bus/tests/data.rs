@@ -72,7 +72,7 @@ async fn records_go_in_and_come_out() {
 
 async fn round_trip(config: &KafkaConfig) {
     let producer = producer(config);
-    producer.ping(Duration::from_secs(10)).await.unwrap();
+    producer.ping("t", Duration::from_secs(10)).await.unwrap();
     let mut records = (0..1000).map(|n| record("t", n)).collect::<Vec<_>>();
     records[7].timestamp = Some(1_700_000_000_123);
     let deliveries = producer.send_all(records.clone()).await;

@@ -137,11 +137,12 @@ fn watch_database(context: &Context, store: Store) {
 }
 
 fn watch_brokers(context: &Context, producer: Producer) {
+    let topic = contract::catalogue().topics.first().map_or("", |topic| topic.name.as_str());
     let (check, draining) = (context.health().register("brokers"), context.draining());
     context.spawn("brokers", async move {
         let monitor = async {
             loop {
-                match producer.ping(Duration::from_secs(5)).await {
+                match producer.ping(topic, Duration::from_secs(5)).await {
                     Ok(()) => check.ready(),
                     Err(_) => check.not_ready("no broker answers"),
                 }
