@@ -101,6 +101,8 @@ impl Wanted {
         use Operation::{Describe, IdempotentWrite, Read, Write};
         for login in ["ju-hub", "ju-intake", "ju-history"] {
             self.allow(login, &[Read, Describe], sources.policy_topic);
+            // A reader without group still looks for the coordinator of one, for librdkafka wants a name: its login's own.
+            self.acls.insert(Acl::allow(login, Describe, ResourceType::Group, Pattern::Literal, login));
         }
         let cluster =
             |login, operation| Acl::allow(login, operation, ResourceType::Cluster, Pattern::Literal, "kafka-cluster");
