@@ -68,7 +68,7 @@ pub(crate) struct Report {
     latency: Vec<latency::Row>,
     memory: Vec<latency::Memory>,
     intake: Option<intake::Row>,
-    history: Option<history::Row>,
+    history: Vec<history::Row>,
     revocation: Option<revocation::Row>,
 }
 
@@ -101,7 +101,7 @@ async fn measure(cli: &Cli) -> Result<Report> {
     }
     if wanted(Part::History) {
         report::say("history: applied rows, beside COPY of the same rows");
-        report.history = Some(history::run(&mut bed, cli.runs, cli.percent).await?);
+        report.history = history::run(&mut bed, cli.runs, cli.percent).await?;
         bed.stop_history().await?;
     }
     if wanted(Part::Latency) {

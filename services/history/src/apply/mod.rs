@@ -191,19 +191,30 @@ fn quarantine(
     broken: &[(&Incoming, &crate::record::Broken)],
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
+    use sql_types::{Array, BigInt, Integer, Nullable, Text};
+    if broken.is_empty() {
+        return Ok(());
+    }
+    let mut columns: (Vec<&str>, Vec<i32>, Vec<i64>, Vec<&str>, Vec<Option<i64>>) = Default::default();
     for (record, why) in broken {
         applied.count(record.kind, "quarantined");
         *applied.quarantined.entry(why.reason.as_str()).or_default() += 1;
-        sql_query(
-            "INSERT INTO quarantined (topic, partition, record_offset, reason, schema_id) VALUES ($1, $2, $3, $4, $5) \
-             ON CONFLICT DO NOTHING",
-        )
-        .bind::<sql_types::Text, _>(batch.topics.get(&record.kind).map_or("", String::as_str))
-        .bind::<sql_types::Integer, _>(record.partition)
-        .bind::<sql_types::BigInt, _>(record.offset)
-        .bind::<sql_types::Text, _>(why.reason.as_str())
-        .bind::<sql_types::Nullable<sql_types::BigInt>, _>(why.schema_id.map(i64::from))
-        .execute(conn)?;
+        columns.0.push(batch.topics.get(&record.kind).map_or("", String::as_str));
+        columns.1.push(record.partition);
+        columns.2.push(record.offset);
+        columns.3.push(why.reason.as_str());
+        columns.4.push(why.schema_id.map(i64::from));
     }
+    // One statement, so that a flood of broken records does not hold up what is whole.
+    sql_query(
+        "INSERT INTO quarantined (topic, partition, record_offset, reason, schema_id) \
+         SELECT * FROM unnest($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+    )
+    .bind::<Array<Text>, _>(columns.0)
+    .bind::<Array<Integer>, _>(columns.1)
+    .bind::<Array<BigInt>, _>(columns.2)
+    .bind::<Array<Text>, _>(columns.3)
+    .bind::<Array<Nullable<BigInt>>, _>(columns.4)
+    .execute(conn)?;
     Ok(())
 }
