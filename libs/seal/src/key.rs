@@ -1,0 +1,130 @@
+//! Data keys: one random 256-bit key per contact, and per version of it.
+//!
+//! # Nonces
+//! AES-GCM must never see a nonce twice under one key. Each record takes 96 fresh bits of aws-lc's generator (a
+//! CTR-DRBG per thread, seeded by the operating system), and no caller can pass one in. By the birthday bound, q records
+//! under one key repeat a nonce with a probability of at most q²/2⁹⁷. NIST SP 800-38D (8.3) allows 2³² records with
+//! random nonces, where it is 2⁻³³: [`RECORDS_PER_KEY`]. Nobody counts to it, as no writer could without asking all
+//! others: a key belongs to *one* business contact, and at a record a second it lasts 136 years. The largest contact that
+//! is imaginable, a million records, is at 2⁻⁵⁷. [`KeyStore::renew`](crate::KeyStore::renew) gives a contact a new key
+//! version when there is a reason to.
+//!
+//! # Memory
+//! [`DataKey`] is overwritten when dropped (`zeroize`). The expanded key lives in an `EVP_AEAD_CTX` on aws-lc's heap;
+//! `EVP_AEAD_CTX_free` ends in `OPENSSL_free`, which overwrites every block before giving it back
+//! (`OPENSSL_cleanse`, aws-lc `crypto/mem.c`), so it cleans itself. What neither covers are copies on the stack and in
+//! registers, and a core dump of a live process: services switch those off when they start.
+
+use std::fmt;
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, LessSafeKey, UnboundKey},
+    rand,
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    Contact, Place, Scratch,
+    envelope::{self, Header},
+    error::SealError,
+};
+
+/// Bytes of a data key.
+pub(crate) const DATA_KEY: usize = 32;
+
+/// Records that may be sealed by one key: NIST SP 800-38D, 8.3, for random nonces of 96 bits.
+pub const RECORDS_PER_KEY: u64 = 1 << 32;
+
+/// Which key: whose, and which version of it, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyName {
+    /// Whose.
+    pub contact: Contact,
+    /// Which version.
+    pub version: u32,
+}
+
+/// The bytes of a data key. `Debug` prints none; they are overwritten on drop.
+pub struct DataKey(Zeroizing<[u8; DATA_KEY]>);
+
+impl DataKey {
+    /// A fresh one.
+    ///
+    /// # Errors
+    /// [`SealError::Random`] when the operating system gives no randomness.
+    pub fn random() -> Result<Self, SealError> {
+        let mut bytes = Zeroizing::new([0; DATA_KEY]);
+        rand::fill(bytes.as_mut_slice()).map_err(|_| SealError::Random)?;
+        Ok(Self(bytes))
+    }
+
+    /// Room for a key that is about to be unwrapped.
+    pub(crate) fn unwrapped<E>(fill: impl FnOnce(&mut [u8; DATA_KEY]) -> Result<(), E>) -> Result<Self, E> {
+        let mut bytes = Zeroizing::new([0; DATA_KEY]);
+        fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    /// The bytes, for wrapping and expanding.
+    pub(crate) fn expose(&self) -> &[u8; DATA_KEY] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DataKey(..)")
+    }
+}
+
+/// A data key expanded for use, with its name. Building one costs more than using it: keep it.
+pub struct ContactKey {
+    name: KeyName,
+    aead: LessSafeKey,
+}
+
+impl ContactKey {
+    /// Expands a key.
+    ///
+    /// # Errors
+    /// [`SealError::Refused`] when aws-lc takes no such key (it has the right length, so: out of memory).
+    pub fn new(name: KeyName, key: &DataKey) -> Result<Self, SealError> {
+        let unbound = UnboundKey::new(&AES_256_GCM, key.expose()).map_err(|_| SealError::Refused)?;
+        Ok(Self { name, aead: LessSafeKey::new(unbound) })
+    }
+
+    /// Whose key, and which version.
+    pub const fn name(&self) -> KeyName {
+        self.name
+    }
+
+    pub(crate) const fn aead(&self) -> &LessSafeKey {
+        &self.aead
+    }
+
+    /// Appends the envelope of `datum` (Avro, without Confluent's frame, written by `schema_id`) to `out`; its layout is
+    /// in the module `envelope`. It can be opened at `place` only.
+    ///
+    /// # Errors
+    /// [`SealError`]; `out` is then as it was.
+    pub fn seal(
+        &self,
+        schema_id: u32,
+        place: &Place<'_>,
+        datum: &[u8],
+        scratch: &mut Scratch,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealError> {
+        let mut nonce = [0; 12];
+        rand::fill(&mut nonce).map_err(|_| SealError::Random)?;
+        let KeyName { contact, version: key_version } = self.name;
+        let header = Header { binds_partition: place.partition.is_some(), schema_id, contact, key_version };
+        envelope::write(self, header, nonce, place, datum, scratch, out).ok_or(SealError::Refused)
+    }
+}
+
+impl fmt::Debug for ContactKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContactKey").field("name", &self.name).finish_non_exhaustive()
+    }
+}

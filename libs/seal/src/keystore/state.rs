@@ -1,0 +1,89 @@
+//! What the key store answers about a contact.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{Contact, ContactKey, kek::KekError};
+
+/// A contact's keys in all versions, ascending.
+#[derive(Clone, Debug, Default)]
+pub struct Versions(pub(crate) Vec<Version>);
+
+/// A version, and its key unless the key-encryption key is missing or wrong.
+type Version = (u32, Result<Arc<ContactKey>, Arc<KekError>>);
+
+/// What there is of a contact.
+#[derive(Clone, Debug)]
+pub enum KeyState {
+    /// Keys.
+    Keys(Versions),
+    /// It is fenced; it never has a key again.
+    Erased,
+    /// It never had a key.
+    Unknown,
+}
+
+/// Whether one record can be opened or sealed, and by what.
+#[derive(Clone, Debug)]
+pub enum Resolved {
+    /// By this.
+    Key(Arc<ContactKey>),
+    /// Its contact is erased: withhold it.
+    Erased,
+    /// There is no such key: the envelope is not of this hub.
+    Unknown,
+    /// There is, but the key-encryption key is missing or wrong.
+    Unusable(Arc<KekError>),
+}
+
+impl KeyState {
+    /// The key of this version.
+    pub fn version(&self, version: u32) -> Resolved {
+        self.resolve(|keys| keys.iter().find(|(found, _)| *found == version))
+    }
+
+    /// The key to seal by: the newest.
+    pub fn newest(&self) -> Resolved {
+        self.resolve(|keys| keys.last())
+    }
+
+    /// Whether something of it may get better by asking again.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        match self {
+            Self::Keys(Versions(keys)) => keys.iter().any(|(_, key)| key.is_err()),
+            Self::Erased => false,
+            Self::Unknown => true,
+        }
+    }
+
+    fn resolve<'a>(&'a self, choose: impl FnOnce(&'a [Version]) -> Option<&'a Version>) -> Resolved {
+        match self {
+            Self::Keys(Versions(keys)) => match choose(keys) {
+                Some((_, Ok(key))) => Resolved::Key(Arc::clone(key)),
+                Some((_, Err(error))) => Resolved::Unusable(Arc::clone(error)),
+                None => Resolved::Unknown,
+            },
+            Self::Erased => Resolved::Erased,
+            Self::Unknown => Resolved::Unknown,
+        }
+    }
+}
+
+/// The states of the contacts asked for, all of one moment.
+#[derive(Debug)]
+pub struct Answers {
+    /// Changes up to this number are in it; see [`Changes`](crate::Changes).
+    pub epoch: u64,
+    pub(crate) states: BTreeMap<Contact, KeyState>,
+}
+
+impl Answers {
+    /// Of one contact; unknown if it was not asked for.
+    pub fn get(&self, contact: &Contact) -> &KeyState {
+        self.states.get(contact).unwrap_or(&KeyState::Unknown)
+    }
+
+    /// All.
+    pub fn iter(&self) -> impl Iterator<Item = (&Contact, &KeyState)> {
+        self.states.iter()
+    }
+}
