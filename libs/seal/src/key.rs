@@ -2,10 +2,9 @@
 //!
 //! # Nonces
 //! AES-GCM must never see a nonce twice under one key. Each record takes 96 fresh bits of aws-lc's generator (a
-//! CTR-DRBG per thread, seeded by the operating system), and no caller can pass one in. By the birthday bound, q records
+//! CTR-DRBG per thread, seeded by the operating system; see the module `nonces`), and no caller can pass one in. By the birthday bound, q records
 //! under one key repeat a nonce with a probability of at most q²/2⁹⁷. NIST SP 800-38D (8.3) allows 2³² records with
-//! random nonces, where it is 2⁻³³: [`RECORDS_PER_KEY`]. Nobody counts to it, as no writer could without asking all
-//! others: a key belongs to *one* business contact, and at a record a second it lasts 136 years. The largest contact that
+//! random nonces, where it is 2⁻³³. Nobody counts to it, as no writer could without asking all others: a key belongs to *one* business contact, and at a record a second it lasts 136 years. The largest contact that
 //! is imaginable, a million records, is at 2⁻⁵⁷. [`KeyStore::renew`](crate::KeyStore::renew) gives a contact a new key
 //! version when there is a reason to.
 //!
@@ -31,9 +30,6 @@ use crate::{
 
 /// Bytes of a data key.
 pub(crate) const DATA_KEY: usize = 32;
-
-/// Records that may be sealed by one key: NIST SP 800-38D, 8.3, for random nonces of 96 bits.
-pub const RECORDS_PER_KEY: u64 = 1 << 32;
 
 /// Which key: whose, and which version of it, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,8 +111,7 @@ impl ContactKey {
         scratch: &mut Scratch,
         out: &mut Vec<u8>,
     ) -> Result<(), SealError> {
-        let mut nonce = [0; 12];
-        rand::fill(&mut nonce).map_err(|_| SealError::Random)?;
+        let nonce = scratch.nonce()?;
         let KeyName { contact, version: key_version } = self.name;
         let header = Header { binds_partition: place.partition.is_some(), schema_id, contact, key_version };
         envelope::write(self, header, nonce, place, datum, scratch, out).ok_or(SealError::Refused)

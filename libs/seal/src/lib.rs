@@ -31,6 +31,7 @@ mod error;
 pub mod kek;
 mod key;
 mod keystore;
+mod nonces;
 mod place;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
@@ -40,7 +41,7 @@ pub use contact::{CONTACT, Contact};
 pub use envelope::{Envelope, OVERHEAD, is_sealed};
 pub use error::{EnvelopeError, OpenError, SealError};
 pub use kek::{Kek, KekError, KekId, KeyFile, KeyFileError};
-pub use key::{ContactKey, DataKey, KeyName, RECORDS_PER_KEY};
+pub use key::{ContactKey, DataKey, KeyName};
 pub use keystore::{
     Answers, Changes, Fence, KeyError, KeyState, KeyStore, Progress, Remains, Resolved, Rewrapped, Versions,
 };

@@ -13,7 +13,11 @@
 //! context, which decides nothing and which tools in between may rewrite. Offset and timestamp cannot be: the broker
 //! gives them. So a *replay at its own place* is not found here; records carry when they were recorded.
 
-use crate::envelope::{BOUND, Header};
+use crate::{
+    envelope::{BOUND, Header},
+    error::SealError,
+    nonces::Nonces,
+};
 
 /// Where a record lies, borrowed from the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +35,23 @@ pub struct Place<'a> {
     pub kind: &'a [u8],
 }
 
-/// A buffer for associated data. Keep one a task: it makes sealing and opening free of allocations.
+/// What sealing and opening need beside the record: a buffer for associated data, so that nothing is allocated, and a few
+/// nonces ahead. Take one for a request or an answer, and use it for all records of it.
 #[derive(Debug, Default)]
-pub struct Scratch(Vec<u8>);
+pub struct Scratch {
+    aad: Vec<u8>,
+    nonces: Nonces,
+}
 
 impl Scratch {
     /// An empty one.
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self { aad: Vec::new(), nonces: Nonces::new() }
+    }
+
+    /// A nonce that was never given out.
+    pub(crate) fn nonce(&mut self) -> Result<[u8; 12], SealError> {
+        self.nonces.next()
     }
 
     /// The associated data: the header's bytes, whose number is fixed, then each text after its length (4 bytes, big
@@ -47,7 +60,7 @@ impl Scratch {
     ///
     /// `None` when the partition is bound and not known, or a part is longer than 4 GB.
     pub(crate) fn bind(&mut self, header: &Header, place: &Place<'_>) -> Option<&[u8]> {
-        let aad = &mut self.0;
+        let aad = &mut self.aad;
         aad.clear();
         aad.reserve(BOUND + 20 + place.topic.len() + place.key.len() + place.publisher.len() + place.kind.len());
         aad.extend_from_slice(&header.bound());

@@ -4,7 +4,7 @@
 mod common;
 
 use chrono::{DateTime, Utc};
-use common::{Rig, SOON, contact, contacts, newest};
+use common::{Rig, contact, contacts, newest};
 use seal::{Changes, KeyError, KeyState, Remains};
 
 fn at() -> DateTime<Utc> {
@@ -97,16 +97,14 @@ async fn a_kill_between_the_steps_leaves_it_erased_and_repeatable() {
     let all = contacts(0..50);
     keys.create_or_get(&all).await.unwrap();
     keys.fence(&all, at()).await.unwrap();
-    rig.postgres.kill9();
+    rig.kill(&keys).await;
     assert!(keys.destroy(&all, at()).await.unwrap_err().is_transient());
-    rig.postgres.restart().await.unwrap();
-    keys.store().wait_up(SOON).await.unwrap();
+    rig.back(&keys).await;
     let answers = keys.create_or_get(&all).await.unwrap();
     assert!(answers.iter().all(|(_, state)| matches!(state, KeyState::Erased)), "the fence was durable");
     assert_eq!(keys.destroy(&all, at()).await.unwrap(), 50);
-    rig.postgres.kill9();
-    rig.postgres.restart().await.unwrap();
-    keys.store().wait_up(SOON).await.unwrap();
+    rig.kill(&keys).await;
+    rig.back(&keys).await;
     assert_eq!(keys.verify_gone(&all).await.unwrap(), []);
 }
 

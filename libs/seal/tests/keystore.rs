@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Rig, SOON, contact, contacts, id, newest, opens, seal};
+use common::{Rig, contact, contacts, id, newest, opens, seal};
 use futures::future::join_all;
 use seal::{KekError, KeyError, KeyState, KeyStore, Resolved, kek};
 
@@ -60,7 +60,7 @@ async fn a_store_that_is_away_is_no_erasure_and_comes_back() {
     let mut rig = Rig::start().await;
     let keys = rig.keys().await;
     let before = newest(keys.create_or_get(&[contact(1)]).await.unwrap().get(&contact(1)));
-    rig.postgres.kill9();
+    rig.kill(&keys).await;
     for error in [
         keys.get(&[contact(1)]).await.unwrap_err(),
         keys.create_or_get(&[contact(2)]).await.unwrap_err(),
@@ -69,8 +69,7 @@ async fn a_store_that_is_away_is_no_erasure_and_comes_back() {
     ] {
         assert!(error.is_transient(), "{error}");
     }
-    rig.postgres.restart().await.unwrap();
-    keys.store().wait_up(SOON).await.unwrap();
+    rig.back(&keys).await;
     let after = newest(keys.create_or_get(&[contact(1)]).await.unwrap().get(&contact(1)));
     assert!(opens(&after, &seal(&before)), "what was committed before the kill is the key");
 }

@@ -1,4 +1,5 @@
-//! A part of the cache: a map into slots, of which the clock's hand takes the next that nobody used since it last came by.
+//! A part of the cache. When it is full, the clock's hand goes around and takes the place of the first that nobody used since
+//! it last came by.
 
 use std::{
     collections::HashMap,
@@ -9,10 +10,11 @@ use crate::{Contact, KeyState};
 
 #[derive(Debug)]
 struct Slot {
-    contact: Contact,
     state: KeyState,
-    doubtful: bool,
     loaded: Instant,
+    /// Place on the clock's face.
+    at: usize,
+    doubtful: bool,
     used: bool,
 }
 
@@ -22,23 +24,23 @@ impl Slot {
     }
 }
 
-/// The slots and where each contact is. The map hashes with a key of its own (SipHash), as whoever writes envelopes
-/// chooses the contact ids in them.
+/// The slots, in the map itself so that a lookup touches little memory, and the contacts around the clock's face. The map
+/// hashes with a key of its own (SipHash), as whoever writes envelopes chooses the contact ids in them.
 #[derive(Debug)]
 pub(super) struct Shard {
-    index: HashMap<Contact, usize>,
-    slots: Vec<Slot>,
+    slots: HashMap<Contact, Slot>,
+    face: Vec<Contact>,
     hand: usize,
     capacity: usize,
 }
 
 impl Shard {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { index: HashMap::new(), slots: Vec::new(), hand: 0, capacity: capacity.max(1) }
+        Self { slots: HashMap::new(), face: Vec::new(), hand: 0, capacity: capacity.max(1) }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.slots.len()
+        self.face.len()
     }
 
     /// What is kept of a contact, and for how long it has been.
@@ -49,7 +51,7 @@ impl Shard {
         max_age: Duration,
         doubt: Duration,
     ) -> Option<(&KeyState, Duration)> {
-        let slot = self.slots.get_mut(*self.index.get(contact)?)?;
+        let slot = self.slots.get_mut(contact)?;
         if slot.expired(now, max_age, doubt) {
             return None;
         }
@@ -58,41 +60,42 @@ impl Shard {
     }
 
     pub(super) fn insert(&mut self, contact: Contact, state: KeyState, loaded: Instant) {
-        let slot = Slot { contact, doubtful: state.is_doubtful(), state, loaded, used: false };
-        if let Some(there) = self.index.get(&contact).and_then(|at| self.slots.get_mut(*at)) {
-            *there = slot;
-        } else if self.slots.len() < self.capacity {
-            self.index.insert(contact, self.slots.len());
-            self.slots.push(slot);
-        } else {
-            let at = self.next_victim();
-            if let Some(victim) = self.slots.get_mut(at) {
-                self.index.remove(&victim.contact);
-                self.index.insert(contact, at);
-                *victim = slot;
+        let at = match self.slots.get(&contact) {
+            Some(there) => there.at,
+            None if self.face.len() < self.capacity => {
+                self.face.push(contact);
+                self.face.len() - 1
             }
-        }
+            None => self.take_over(contact),
+        };
+        let slot = Slot { doubtful: state.is_doubtful(), state, loaded, at, used: false };
+        self.slots.insert(contact, slot);
     }
 
-    /// Passes over those in use once, and takes their mark away; ends within two rounds.
-    fn next_victim(&mut self) -> usize {
+    /// Gives `contact` the place of the first that was not used since the hand passed it; ends within two rounds.
+    fn take_over(&mut self, contact: Contact) -> usize {
         loop {
             let at = self.hand;
-            self.hand = (at + 1) % self.slots.len().max(1);
-            match self.slots.get_mut(at) {
+            self.hand = (at + 1) % self.face.len().max(1);
+            let Some(place) = self.face.get_mut(at) else { return at };
+            match self.slots.get_mut(place) {
                 Some(slot) if slot.used => slot.used = false,
-                _ => return at,
+                _ => {
+                    self.slots.remove(place);
+                    *place = contact;
+                    return at;
+                }
             }
         }
     }
 
     pub(super) fn remove(&mut self, contact: &Contact) -> bool {
-        let Some(at) = self.index.remove(contact) else { return false };
-        self.slots.swap_remove(at);
-        if let Some(moved) = self.slots.get(at) {
-            self.index.insert(moved.contact, at);
+        let Some(Slot { at, .. }) = self.slots.remove(contact) else { return false };
+        self.face.swap_remove(at);
+        if let Some(moved) = self.face.get(at).and_then(|moved| self.slots.get_mut(moved)) {
+            moved.at = at;
         }
-        if self.hand >= self.slots.len() {
+        if self.hand >= self.face.len() {
             self.hand = 0;
         }
         true
@@ -100,17 +103,15 @@ impl Shard {
 
     /// Drops what is too old; gives how many.
     pub(super) fn sweep(&mut self, now: Instant, max_age: Duration, doubt: Duration) -> usize {
-        let expired: Vec<Contact> =
-            self.slots.iter().filter(|slot| slot.expired(now, max_age, doubt)).map(|slot| slot.contact).collect();
+        let expired = |(contact, slot): (&Contact, &Slot)| slot.expired(now, max_age, doubt).then_some(*contact);
+        let expired: Vec<Contact> = self.slots.iter().filter_map(expired).collect();
         expired.iter().filter(|contact| self.remove(contact)).count()
     }
 
     pub(super) fn clear(&mut self) -> usize {
-        let count = self.slots.len();
-        self.index.clear();
         self.slots.clear();
         self.hand = 0;
-        count
+        std::mem::take(&mut self.face).len()
     }
 }
 
@@ -140,7 +141,7 @@ mod tests {
         for n in 4..100 {
             assert!(has(&mut shard, 0, now) && has(&mut shard, 1, now), "used ones stay, {n}");
             shard.insert(contact(n), KeyState::Erased, now);
-            assert!(shard.index.contains_key(&contact(n)), "the newest is in");
+            assert!(shard.slots.contains_key(&contact(n)), "the newest is in");
             assert_eq!(shard.len(), 4);
         }
     }
@@ -157,9 +158,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens, index and slots agree.
+        /// Whatever happens, map and face agree.
         #[test]
-        fn index_and_slots_agree(steps in proptest::collection::vec((0u8..4, 0u8..12), 0..200)) {
+        fn map_and_face_agree(steps in proptest::collection::vec((0u8..4, 0u8..12), 0..200)) {
             let (mut shard, now) = (Shard::new(5), Instant::now());
             for (what, n) in steps {
                 match what {
@@ -168,9 +169,9 @@ mod tests {
                     _ => { shard.insert(contact(n), KeyState::Erased, now); prop_assert!(has(&mut shard, n, now)); }
                 }
                 prop_assert!(shard.len() <= 5);
-                prop_assert_eq!(shard.index.len(), shard.slots.len());
-                for (contact, at) in &shard.index {
-                    prop_assert_eq!(shard.slots[*at].contact, *contact);
+                prop_assert_eq!(shard.slots.len(), shard.face.len());
+                for (contact, slot) in &shard.slots {
+                    prop_assert_eq!(shard.face[slot.at], *contact);
                 }
             }
         }

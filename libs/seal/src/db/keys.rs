@@ -59,8 +59,8 @@ struct StateRow {
 /// even read, whether or not they are destroyed yet.
 pub(crate) fn states(conn: &mut PgConnection, contacts: &[Contact]) -> Result<Moment, StoreError> {
     let rows = sql_query(
-        "SELECT e.n, c.contact, f.contact IS NOT NULL AS fenced, w.version, w.kek, w.wrapped \
-         FROM keys.epoch e CROSS JOIN UNNEST($1::bytea[]) AS c(contact) \
+        "SELECT (SELECT n FROM keys.epoch) AS n, c.contact, f.contact IS NOT NULL AS fenced, w.version, w.kek, w.wrapped \
+         FROM UNNEST($1::bytea[]) AS c(contact) \
          LEFT JOIN keys.fence f ON f.contact = c.contact \
          LEFT JOIN keys.wrapped w ON w.contact = c.contact AND f.contact IS NULL \
          ORDER BY c.contact, w.version",
@@ -83,6 +83,12 @@ pub(crate) fn states(conn: &mut PgConnection, contacts: &[Contact]) -> Result<Mo
         }
     }
     Ok(moment)
+}
+
+/// The same in a transaction of its own.
+pub(crate) fn read_states(conn: &mut PgConnection, contacts: &[Contact]) -> Result<Moment, StoreError> {
+    super::by_key(conn)?;
+    states(conn, contacts)
 }
 
 fn wrapped(contact: Contact, version: i32, kek: &str, bytes: Vec<u8>) -> Result<Wrapped, StoreError> {

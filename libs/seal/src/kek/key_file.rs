@@ -142,6 +142,11 @@ impl KeyFile {
         Ok(())
     }
 
+    /// All keys of the file, the current one among them.
+    pub fn ids(&self) -> Vec<KekId> {
+        self.held().keys.keys().cloned().collect()
+    }
+
     fn held(&self) -> Arc<Held> {
         Arc::clone(&self.held.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -158,10 +163,6 @@ impl Kek for KeyFile {
         self.held().current.clone()
     }
 
-    fn ids(&self) -> Vec<KekId> {
-        self.held().keys.keys().cloned().collect()
-    }
-
     fn wrap(&self, keys: &[(KeyName, DataKey)]) -> Result<Vec<Wrapped>, KekError> {
         let held = self.held();
         let kek = held.keys.get(&held.current).ok_or_else(|| KekError::Missing { kek: held.current.clone() })?;
@@ -175,7 +176,7 @@ impl Kek for KeyFile {
             match self.reload() {
                 Ok(()) => held = self.held(),
                 Err(error) => {
-                    tracing::warn!(%error, "a key-encryption key is unknown, and the key file was not read again")
+                    tracing::warn!(%error, "a key-encryption key is unknown, and the key file was not read again");
                 }
             }
         }

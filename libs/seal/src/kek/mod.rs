@@ -102,9 +102,6 @@ pub trait Kek: fmt::Debug + Send + Sync + 'static {
     /// The one that wraps.
     fn current(&self) -> KekId;
 
-    /// All that unwrap, the current one among them.
-    fn ids(&self) -> Vec<KekId>;
-
     /// Wraps under the current one, in the order given.
     ///
     /// # Errors

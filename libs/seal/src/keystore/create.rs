@@ -16,8 +16,10 @@ impl KeyStore {
     pub async fn create_or_get(&self, contacts: &[Contact]) -> Result<Answers, KeyError> {
         let contacts = distinct(contacts);
         let asked = contacts.clone();
-        let moment =
-            self.store.read("keys_get", move |conn| Ok::<_, KeyError>(db::keys::states(conn, &asked)?)).await?;
+        let moment = self
+            .store
+            .read("keys_get", move |conn| db::keys::read_states(conn, &asked).map_err(KeyError::from))
+            .await?;
         let unknown = |(contact, stored): (&Contact, &Stored)| match stored {
             Stored::Unknown => Some(KeyName { contact: *contact, version: 1 }),
             Stored::Keys(_) | Stored::Erased => None,
@@ -45,8 +47,10 @@ impl KeyStore {
     pub async fn renew(&self, contacts: &[Contact]) -> Result<Answers, KeyError> {
         let contacts = distinct(contacts);
         let asked = contacts.clone();
-        let moment =
-            self.store.read("keys_get", move |conn| Ok::<_, KeyError>(db::keys::states(conn, &asked)?)).await?;
+        let moment = self
+            .store
+            .read("keys_get", move |conn| db::keys::read_states(conn, &asked).map_err(KeyError::from))
+            .await?;
         let next = |(contact, stored): (&Contact, &Stored)| {
             let newest = stored.keys().last()?.name.version;
             Some(KeyName { contact: *contact, version: newest.checked_add(1)? })

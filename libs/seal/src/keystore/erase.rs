@@ -80,7 +80,12 @@ impl KeyStore {
     /// The database's.
     pub async fn verify_gone(&self, contacts: &[Contact]) -> Result<Vec<Remains>, KeyError> {
         let contacts = distinct(contacts);
-        self.store.read("keys_verify_gone", move |conn| Ok(db::fences::remains(conn, &contacts)?)).await
+        self.store
+            .read("keys_verify_gone", move |conn| {
+                db::by_key(conn)?;
+                Ok(db::fences::remains(conn, &contacts)?)
+            })
+            .await
     }
 
     /// All fences in order of contacts, a page at a time: to be kept apart from the backups, and replayed after a restore.

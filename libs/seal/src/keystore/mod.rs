@@ -37,7 +37,7 @@ use crate::{
         self,
         keys::{Moment, Stored},
     },
-    kek::{Kek, KekId, PROOF, Wrapped},
+    kek::{Kek, KekError, KekId, PROOF, Wrapped},
 };
 
 /// The key store. Cheap to clone.
@@ -52,7 +52,7 @@ impl KeyStore {
     /// belong together: every one in use there must be here, and be the same; the current one is made known there.
     ///
     /// # Errors
-    /// [`KekError::Missing`](crate::KekError::Missing) and [`KekError::Wrong`](crate::KekError::Wrong) name the key-encryption key; the database is away.
+    /// [`KekError::Missing`] and [`KekError::Wrong`] name the key-encryption key; the database is away.
     pub async fn open(store: Store, kek: Arc<dyn Kek>) -> Result<Self, KeyError> {
         let keys = Self { store, kek };
         keys.verify_keks().await?;
@@ -70,8 +70,10 @@ impl KeyStore {
     /// [`KeyError`]; what one contact's key fails by is in its state.
     pub async fn get(&self, contacts: &[Contact]) -> Result<Answers, KeyError> {
         let contacts = distinct(contacts);
-        let moment =
-            self.store.read("keys_get", move |conn| Ok::<_, KeyError>(db::keys::states(conn, &contacts)?)).await?;
+        let moment = self
+            .store
+            .read("keys_get", move |conn| db::keys::read_states(conn, &contacts).map_err(KeyError::from))
+            .await?;
         self.expand(moment).await
     }
 
@@ -110,7 +112,7 @@ impl KeyStore {
     async fn prove(&self, known: Vec<db::keks::Known>) -> Result<(), KeyError> {
         let proofs: Vec<Wrapped> = known.into_iter().filter(|kek| !kek.retired).map(|kek| kek.proof).collect();
         let kek = Arc::clone(&self.kek);
-        let proven = blocking(move || Ok(kek.unwrap_keys(&proofs)?)).await?;
+        let proven = blocking(move || unwrap_all(&*kek, &proofs)).await?;
         proven.into_iter().try_for_each(|proof| proof.map(drop)).map_err(KeyError::from)
     }
 
@@ -121,18 +123,19 @@ impl KeyStore {
             let wrapped: Vec<Wrapped> =
                 moment.contacts.values().flat_map(|stored| stored.keys().iter().cloned()).collect();
             let mut expanded: BTreeMap<Contact, Vec<_>> = BTreeMap::new();
-            if !wrapped.is_empty() {
-                for (name, key) in wrapped.iter().map(|key| key.name).zip(kek.unwrap_keys(&wrapped)?) {
-                    let key = match key {
-                        Ok(key) => Ok(Arc::new(ContactKey::new(name, &key)?)),
-                        Err(error) => Err(Arc::new(error)),
-                    };
-                    expanded.entry(name.contact).or_default().push((name.version, key));
-                }
+            for (name, key) in wrapped.iter().map(|key| key.name).zip(unwrap_all(&*kek, &wrapped)?) {
+                let key = match key {
+                    Ok(key) => Ok(Arc::new(ContactKey::new(name, &key)?)),
+                    Err(error) => Err(Arc::new(error)),
+                };
+                expanded.entry(name.contact).or_default().push((name.version, key));
             }
             let state = |(contact, stored)| {
                 let state = match stored {
-                    Stored::Keys(_) => KeyState::Keys(Versions(expanded.remove(&contact).unwrap_or_default())),
+                    Stored::Keys(_) => {
+                        let versions = expanded.remove(&contact).and_then(Versions::new);
+                        versions.map_or(KeyState::Unknown, KeyState::Keys)
+                    }
                     Stored::Erased => KeyState::Erased,
                     Stored::Unknown => KeyState::Unknown,
                 };
@@ -153,6 +156,15 @@ impl KeyStore {
         })
         .await
     }
+}
+
+/// An answer to each, or none at all: a key that a device passed over must not look like one that does not exist.
+fn unwrap_all(kek: &dyn Kek, keys: &[Wrapped]) -> Result<Vec<Result<DataKey, KekError>>, KeyError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let unwrapped = kek.unwrap_keys(keys)?;
+    if unwrapped.len() == keys.len() { Ok(unwrapped) } else { Err(KeyError::Interrupted) }
 }
 
 /// Wrapping and unwrapping may wait for a device.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{KeyError, KeyStore, blocking};
+use super::{KeyError, KeyStore, blocking, unwrap_all};
 use crate::{
     KeyName, db,
     kek::{KekError, KekId, Wrapped},
@@ -65,7 +65,7 @@ impl KeyStore {
         let kek = Arc::clone(&self.kek);
         let (again, broken) = blocking(move || {
             let (mut opened, mut broken) = (Vec::with_capacity(keys.len()), Vec::new());
-            for (name, key) in keys.iter().map(|key| key.name).zip(kek.unwrap_keys(&keys)?) {
+            for (name, key) in keys.iter().map(|key| key.name).zip(unwrap_all(&*kek, &keys)?) {
                 match key {
                     Ok(key) => opened.push((name, key)),
                     // The key-encryption key itself has just been proven.

@@ -4,12 +4,28 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{Contact, ContactKey, kek::KekError};
 
-/// A contact's keys in all versions, ascending.
-#[derive(Clone, Debug, Default)]
-pub struct Versions(pub(crate) Vec<Version>);
+/// A contact's keys in all versions. The newest lies inline, as nearly every contact has one only.
+#[derive(Clone, Debug)]
+pub struct Versions {
+    newest: Version,
+    /// Ascending.
+    older: Vec<Version>,
+}
+
+impl Versions {
+    /// From all versions, ascending; `None` if there is none.
+    pub(crate) fn new(mut ascending: Vec<Version>) -> Option<Self> {
+        let newest = ascending.pop()?;
+        Some(Self { newest, older: ascending })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Version> {
+        std::iter::once(&self.newest).chain(&self.older)
+    }
+}
 
 /// A version, and its key unless the key-encryption key is missing or wrong.
-type Version = (u32, Result<Arc<ContactKey>, Arc<KekError>>);
+pub(crate) type Version = (u32, Result<Arc<ContactKey>, Arc<KekError>>);
 
 /// What there is of a contact.
 #[derive(Clone, Debug)]
@@ -38,26 +54,26 @@ pub enum Resolved {
 impl KeyState {
     /// The key of this version.
     pub fn version(&self, version: u32) -> Resolved {
-        self.resolve(|keys| keys.iter().find(|(found, _)| *found == version))
+        self.resolve(|keys| keys.all().find(|(found, _)| *found == version))
     }
 
     /// The key to seal by: the newest.
     pub fn newest(&self) -> Resolved {
-        self.resolve(|keys| keys.last())
+        self.resolve(|keys| Some(&keys.newest))
     }
 
     /// Whether something of it may get better by asking again.
     pub(crate) fn is_doubtful(&self) -> bool {
         match self {
-            Self::Keys(Versions(keys)) => keys.iter().any(|(_, key)| key.is_err()),
+            Self::Keys(keys) => keys.all().any(|(_, key)| key.is_err()),
             Self::Erased => false,
             Self::Unknown => true,
         }
     }
 
-    fn resolve<'a>(&'a self, choose: impl FnOnce(&'a [Version]) -> Option<&'a Version>) -> Resolved {
+    fn resolve<'a>(&'a self, choose: impl FnOnce(&'a Versions) -> Option<&'a Version>) -> Resolved {
         match self {
-            Self::Keys(Versions(keys)) => match choose(keys) {
+            Self::Keys(keys) => match choose(keys) {
                 Some((_, Ok(key))) => Resolved::Key(Arc::clone(key)),
                 Some((_, Err(error))) => Resolved::Unusable(Arc::clone(error)),
                 None => Resolved::Unknown,

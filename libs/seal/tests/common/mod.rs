@@ -7,7 +7,7 @@ use seal::{Contact, ContactKey, Kek, KekId, KeyFile, KeyState, KeyStore, MIGRATI
 use secret::SecretFile;
 use store::{DatabaseConfig, Store};
 use tempfile::TempDir;
-use testkit::postgres::Postgres;
+use testkit::{postgres::Postgres, wait};
 
 pub const PLACE: Place<'static> =
     Place { topic: "jointuse.contact", partition: None, key: b"k", publisher: b"p", kind: b"contact" };
@@ -53,6 +53,19 @@ impl Rig {
     /// A service's view: its own pool and its own reading of the key file.
     pub async fn keys(&self) -> KeyStore {
         KeyStore::open(self.database(), self.keks()).await.unwrap()
+    }
+
+    /// `kill -9`, until nobody answers any more: workers of a killed server live on for a moment.
+    pub async fn kill(&mut self, keys: &KeyStore) {
+        self.postgres.kill9();
+        let silent =
+            wait::until("the server to be gone", SOON, async || keys.store().ping().await.is_err().then_some(()));
+        silent.await.unwrap();
+    }
+
+    pub async fn back(&mut self, keys: &KeyStore) {
+        self.postgres.restart().await.unwrap();
+        keys.store().wait_up(SOON).await.unwrap();
     }
 
     pub async fn sql(&self, sql: &str) -> String {
