@@ -56,6 +56,7 @@ const BEHIND: &[(&str, &[&str])] = &[
     ("r2d2", &["store"]),
     ("apache-avro", &["contract"]),
     ("opentelemetry-otlp", &["runtime"]),
+    ("cryptoki", &["seal"]),
 ];
 
 fn metadata() -> Metadata {

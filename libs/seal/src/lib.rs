@@ -41,6 +41,8 @@ pub use contact::{CONTACT, Contact};
 pub use envelope::{Envelope, OVERHEAD, is_sealed};
 pub use error::{EnvelopeError, OpenError, SealError};
 pub use kek::{Kek, KekError, KekId, KeyFile, KeyFileError};
+#[cfg(feature = "pkcs11")]
+pub use kek::{Pkcs11, Pkcs11Config, Pkcs11Error};
 pub use key::{ContactKey, DataKey, KeyName};
 pub use keystore::{
     Answers, Changes, Fence, KeyError, KeyState, KeyStore, Progress, Remains, Resolved, Rewrapped, Versions,

@@ -8,7 +8,7 @@ use aws_lc_rs::{
 use super::{KekError, KekId, Wrapped, binding};
 use crate::{DataKey, KeyName, key::DATA_KEY};
 
-const NONCE: usize = 12;
+pub(crate) const NONCE: usize = 12;
 const TAG: usize = 16;
 /// Bytes of a wrapped key.
 pub(crate) const WRAPPED: usize = NONCE + DATA_KEY + TAG;

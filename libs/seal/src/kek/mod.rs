@@ -9,11 +9,15 @@
 pub(crate) mod aes;
 mod edit;
 mod key_file;
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 pub use edit::{add, create, make_current, remove};
 pub use key_file::{KeyFile, KeyFileError};
+#[cfg(feature = "pkcs11")]
+pub use pkcs11::{Pkcs11, Pkcs11Config, Pkcs11Error};
 
 use crate::{Contact, DataKey, KeyName, contact::CONTACT};
 
