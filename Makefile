@@ -7,6 +7,8 @@ BUILT   := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 LOCAL   := target/$(BUILT)/local
 # Two at a time: most of the black-box tests start a broker of their own.
 THREADS ?= 2
+# What is tested and linted beside the defaults: keys in a hardware module, on SoftHSM.
+ALL     := --features seal/pkcs11
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test up status logs down clean bench fmt lint doc deny
@@ -25,9 +27,9 @@ demo: build ## Start the stack and tell the whole story step by step
 
 test: setup ## Run all tests, the black-box ones against real Kafka, PostgreSQL and stock clients
 	@echo "test   1/2 building the services that the black-box tests start"
-	@$(CARGO) build --workspace
+	@$(CARGO) build --workspace $(ALL)
 	@echo "test   2/2 all tests, $(THREADS) at a time in each program; the black-box ones start brokers and take minutes"
-	@$(CARGO) test --workspace --no-fail-fast -- --test-threads=$(THREADS) \
+	@$(CARGO) test --workspace $(ALL) --no-fail-fast -- --test-threads=$(THREADS) \
 	  || { echo "test   something failed: look for 'failures:' above; 'kept for a look' names folders with logs"; exit 1; }
 
 up: build ## Start a stack with sample companies and data in it, and write local/hub.env
@@ -54,7 +56,7 @@ fmt: ## Format the code
 
 lint: ## Check formatting and lints; warnings are errors
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace $(ALL) --all-targets -- -D warnings
 
 doc: ## Build the code's documentation (target/doc)
 	$(CARGO) doc --workspace --no-deps

@@ -60,12 +60,13 @@ brought_tools() {
 # ---- Debian packages ------------------------------------------------------------------------------------------
 
 # gcc to zlib1g-dev build librdkafka; its build also wants the curl header, though no curl code is linked.
-# libpq is the database driver; kcat is a second look at topics; iproute2 has `ss`, by which tests see who connects.
+# libpq is the database driver; kcat is a second look at topics; iproute2 has `ss`, by which tests see who connects;
+# softhsm2 is a hardware module in software, on which tests keep key-encryption keys.
 packages=(
   build-essential cmake pkg-config mold
   libssl-dev zlib1g-dev libpq-dev libcurl4-openssl-dev
   postgresql-15 postgresql-client-15
-  python3-venv kcat curl iproute2 util-linux procps
+  python3-venv kcat curl iproute2 util-linux procps softhsm2
 )
 
 as_root() {
