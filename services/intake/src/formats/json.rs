@@ -1,7 +1,8 @@
 //! JSON: one object or an array of them, each judged by itself.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt, ops::Range};
 
+use bytes::Bytes;
 use jointuse::Kind;
 use serde_json::{Value, value::RawValue};
 
@@ -13,10 +14,18 @@ use crate::{
 };
 
 /// Rows as they were sent, not yet parsed.
-#[derive(Debug)]
-pub struct Rows<'b> {
-    raw: Vec<&'b RawValue>,
+pub struct Rows {
+    body: Bytes,
+    /// Where each stands in the body.
+    rows: Vec<Range<usize>>,
     single: bool,
+}
+
+/// No content.
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows").field("rows", &self.rows.len()).field("single", &self.single).finish_non_exhaustive()
+    }
 }
 
 /// The body is not JSON.
@@ -29,28 +38,40 @@ pub struct NotJson {
     pub column: usize,
 }
 
-impl<'b> Rows<'b> {
+impl Rows {
     /// Splits a body into rows.
     ///
     /// # Errors
     /// [`NotJson`]: then nothing of it is taken.
-    pub fn split(body: &'b [u8]) -> Result<Self, NotJson> {
+    pub fn split(body: Bytes) -> Result<Self, NotJson> {
         let at = |error: serde_json::Error| NotJson { line: error.line(), column: error.column() };
-        match body.trim_ascii_start().first() {
-            Some(b'[') => Ok(Self { raw: serde_json::from_slice(body).map_err(at)?, single: false }),
-            Some(b'{') => Ok(Self { raw: vec![serde_json::from_slice(body).map_err(at)?], single: true }),
-            _ => Err(NotJson { line: 1, column: 1 }),
-        }
+        let (raw, single): (Vec<&RawValue>, bool) = match body.trim_ascii_start().first() {
+            Some(b'[') => (serde_json::from_slice(&body).map_err(at)?, false),
+            Some(b'{') => (vec![serde_json::from_slice(&body).map_err(at)?], true),
+            _ => return Err(NotJson { line: 1, column: 1 }),
+        };
+        // Slices of the body, as places in it: so it is scanned once, and may move on to the thread that reads it.
+        let begin = body.as_ptr().addr();
+        let place = |raw: &RawValue| {
+            let start = raw.get().as_ptr().addr() - begin;
+            start..start + raw.get().len()
+        };
+        let rows = raw.into_iter().map(place).collect();
+        Ok(Self { body, rows, single })
+    }
+
+    fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        self.rows.iter().map(|row| self.body.get(row.clone()).unwrap_or_default())
     }
 
     /// How many there are.
     pub const fn len(&self) -> usize {
-        self.raw.len()
+        self.rows.len()
     }
 
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
-        self.raw.is_empty()
+        self.rows.is_empty()
     }
 
     /// Whether the body was one object, not an array.
@@ -64,16 +85,16 @@ impl<'b> Rows<'b> {
         struct Only {
             contact_email: String,
         }
-        let email = |raw: &&RawValue| serde_json::from_str::<Only>(raw.get()).ok();
-        self.raw.iter().filter_map(email).filter_map(|only| normalise::email(&only.contact_email).ok()?).collect()
+        let email = |text: &[u8]| serde_json::from_slice::<Only>(text).ok();
+        self.texts().filter_map(email).filter_map(|only| normalise::email(&only.contact_email).ok()?).collect()
     }
 
     /// Judges all rows.
     pub fn read<'o>(&self, judge: &Judge, contacts: &ContactOf, output: &'o mut Output<'o>) -> bool {
         let mut batches = Batches::new(output);
-        for raw in &self.raw {
+        for text in self.texts() {
             let place = Place { index: batches.next_index(), line: None };
-            let row = match serde_json::from_str::<Value>(raw.get()) {
+            let row = match serde_json::from_slice::<Value>(text) {
                 Ok(value) if judge.kind() == Kind::Contact => contact(&value, judge, place),
                 Ok(value) => judge.interaction(&value, contacts, place),
                 // Deeper than any record.

@@ -70,7 +70,7 @@ pub(super) async fn post(
     let lines = accept.contains(NDJSON);
     let limit = app.limits.json_bytes;
     let body = Bytes::from_request(request, &app).await.map_err(|_| Problem::too_large(limit))?;
-    let rows = Rows::split(&body).map_err(|error| {
+    let rows = Rows::split(body).map_err(|error| {
         Problem::bad_request(error.to_string()).with("line", error.line).with("column", error.column)
     })?;
     let (single, count) = (rows.is_single(), rows.len());
@@ -79,8 +79,7 @@ pub(super) async fn post(
     let contacts = reply::contacts(&app, &judge, emails.into_iter()).await?;
     let import = Import::new(Arc::clone(&app), permitted.permit, kind, permitted.schema_id, options.dry_run);
     let read = Box::new(move |output: &mut dyn FnMut(Vec<_>) -> bool| {
-        // Split above: it cannot fail here.
-        Rows::split(&body).is_ok_and(|rows| rows.read(&judge, &contacts, &mut |batch| output(batch)))
+        rows.read(&judge, &contacts, &mut |batch| output(batch))
     });
     if lines || count > MAX_DOCUMENT {
         let (batches, reading) = reply::reading(read);
