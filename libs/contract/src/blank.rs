@@ -80,10 +80,8 @@ impl Program {
     pub fn run(&self, datum: &[u8], out: &mut Vec<u8>) -> Result<usize, BlankError> {
         let begin = out.len();
         out.extend_from_slice(datum);
-        let result = match out.get_mut(begin..) {
-            Some(appended) => run::run(self, appended),
-            None => Ok(0),
-        };
+        let (_, appended) = out.split_at_mut(begin);
+        let result = run::run(self, appended);
         out.truncate(begin + result.as_ref().map_or(0, |length| *length));
         result
     }

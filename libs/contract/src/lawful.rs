@@ -2,7 +2,8 @@
 //!
 //! Every field of every record names its item of the catalogue (`"item": "organisation.email"`) or says why it is none
 //! (`"structural": "identifies the record"`). A field that bears an item can be blanked: `null` comes first in its type and
-//! is its default; and blanking can be compiled ([`crate::blank`]). Every record says whose it is, who shares it, when, and how the information was acquired.
+//! is its default; and [`crate::blank`] can compile the schema. Every record says whose it is, who shares it, when, and how
+//! the information was acquired.
 
 use std::collections::{BTreeMap, BTreeSet};
 

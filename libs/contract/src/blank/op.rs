@@ -57,8 +57,10 @@ impl Op {
     /// Whether this and `other` are the same op and say all about a value, so that in sequence they are one step.
     pub(super) fn same_leaf(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Boolean, Self::Boolean) | (Self::Int, Self::Int) | (Self::Long, Self::Long) => true,
-            (Self::Bytes, Self::Bytes) => true,
+            (Self::Boolean, Self::Boolean)
+            | (Self::Int, Self::Int)
+            | (Self::Long, Self::Long)
+            | (Self::Bytes, Self::Bytes) => true,
             (Self::Enum(a), Self::Enum(b)) => a == b,
             (Self::Optional { null, value }, Self::Optional { null: other_null, value: other_value })
             | (Self::BlankOptional { null, value }, Self::BlankOptional { null: other_null, value: other_value }) => {

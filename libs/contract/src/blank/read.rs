@@ -41,7 +41,6 @@ const fn unzigzag(value: u64) -> i64 {
 }
 
 /// The encoding of a count, and how many bytes of the array it takes.
-#[expect(clippy::cast_possible_truncation, reason = "the low seven bits are meant")]
 pub(super) fn encode(count: usize) -> ([u8; LONGEST], usize) {
     let mut encoded = [0; LONGEST];
     // A count is below 2^63: the zigzag of what is not negative is its double.
@@ -59,6 +58,37 @@ pub(super) fn encode(count: usize) -> ([u8; LONGEST], usize) {
     (encoded, length)
 }
 
+/// Passes a number, whatever it is.
+#[inline]
+pub(super) fn any_long(bytes: &[u8], at: usize) -> Result<usize, Reason> {
+    match short(bytes, at) {
+        Some(length) => Ok(at + length),
+        None => Ok(long(bytes, at)?.1),
+    }
+}
+
+/// Passes a number of 32 bits.
+#[inline]
+pub(super) fn int(bytes: &[u8], at: usize) -> Result<usize, Reason> {
+    match short(bytes, at) {
+        // 28 bits at most.
+        Some(length @ ..=4) => Ok(at + length),
+        _ => match long(bytes, at)? {
+            (value, at) if i32::try_from(value).is_ok() => Ok(at),
+            _ => Err(Reason::Number),
+        },
+    }
+}
+
+/// How many bytes the number at `at` takes, if no more than eight and if eight are there: found at once, without a branch
+/// for each.
+#[inline]
+fn short(bytes: &[u8], at: usize) -> Option<usize> {
+    let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
+    let last = !word & 0x8080_8080_8080_8080;
+    (last != 0).then(|| last.trailing_zeros() as usize / 8 + 1)
+}
+
 /// Passes `length` bytes.
 #[inline]
 pub(super) fn fixed(bytes: &[u8], at: usize, length: usize) -> Result<usize, Reason> {
@@ -69,7 +99,6 @@ pub(super) fn fixed(bytes: &[u8], at: usize, length: usize) -> Result<usize, Rea
 }
 
 /// A number that is not negative.
-#[inline]
 pub(super) fn length(bytes: &[u8], at: usize) -> Result<(usize, usize), Reason> {
     let (length, at) = long(bytes, at)?;
     Ok((usize::try_from(length).map_err(|_| Reason::Length)?, at))
@@ -78,14 +107,47 @@ pub(super) fn length(bytes: &[u8], at: usize) -> Result<(usize, usize), Reason> 
 /// Passes a length and so many bytes.
 #[inline]
 pub(super) fn prefixed(bytes: &[u8], at: usize) -> Result<usize, Reason> {
+    if let Some(&[first, second]) = bytes.get(at..).and_then(<[u8]>::first_chunk)
+        && let Some(length) = with_prefix(first, second)
+    {
+        return fixed(bytes, at, length);
+    }
     let (length, at) = length(bytes, at)?;
     fixed(bytes, at, length)
 }
 
-/// Passes a number of 32 bits.
-pub(super) fn int(bytes: &[u8], at: usize) -> Result<usize, Reason> {
-    let (value, at) = long(bytes, at)?;
-    if i32::try_from(value).is_ok() { Ok(at) } else { Err(Reason::Number) }
+/// The length of a value with its prefix, from the first two bytes of that, if the prefix has no more. Which of the two
+/// it has cannot be foreseen, so there is no branch between them.
+#[inline]
+fn with_prefix(first: u8, second: u8) -> Option<usize> {
+    let one = first < 0x80;
+    let low = usize::from(first & 0x7f) >> 1;
+    let length = if one { low + 1 } else { (low | usize::from(second) << 6) + 2 };
+    (first & 1 == 0 && (one || second < 0x80)).then_some(length)
+}
+
+/// Passes null or bytes, whose branches are encoded as `null` and `value`. Whether a field is there cannot be foreseen, so
+/// there is no branch for it either.
+#[inline]
+pub(super) fn optional(bytes: &[u8], at: usize, null: u8, value: u8) -> Result<usize, Reason> {
+    if let Some(&[branch, first, second]) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let there = branch == value;
+        let length = with_prefix(first, second);
+        if (there && length.is_some()) || branch == null {
+            let length = if there { length.unwrap_or(0) + 1 } else { 1 };
+            return fixed(bytes, at, length);
+        }
+    }
+    optional_long(bytes, at, null, value)
+}
+
+/// Near the end, or encoded longer than necessary, or neither.
+fn optional_long(bytes: &[u8], at: usize, null: u8, value: u8) -> Result<usize, Reason> {
+    match long(bytes, at)? {
+        (branch, at) if branch << 1 == i64::from(value) => prefixed(bytes, at),
+        (branch, at) if branch << 1 == i64::from(null) => Ok(at),
+        _ => Err(Reason::Branch),
+    }
 }
 
 /// Passes a boolean.
@@ -98,27 +160,8 @@ pub(super) fn boolean(bytes: &[u8], at: usize) -> Result<usize, Reason> {
 }
 
 /// Passes one of so many symbols.
+#[inline]
 pub(super) fn symbol(bytes: &[u8], at: usize, symbols: usize) -> Result<usize, Reason> {
     let (symbol, at) = long(bytes, at)?;
     if usize::try_from(symbol).is_ok_and(|symbol| symbol < symbols) { Ok(at) } else { Err(Reason::Symbol) }
-}
-
-/// Passes null or bytes, whose branches are encoded as `null` and `value`.
-#[inline]
-pub(super) fn optional(bytes: &[u8], at: usize, null: u8, value: u8) -> Result<usize, Reason> {
-    match bytes.get(at) {
-        Some(&branch) if branch == value => prefixed(bytes, at + 1),
-        Some(&branch) if branch == null => Ok(at + 1),
-        _ => optional_long(bytes, at, null, value),
-    }
-}
-
-/// The branch is encoded longer than necessary, or there is none.
-#[cold]
-fn optional_long(bytes: &[u8], at: usize, null: u8, value: u8) -> Result<usize, Reason> {
-    match long(bytes, at)? {
-        (branch, at) if branch << 1 == i64::from(value) => prefixed(bytes, at),
-        (branch, at) if branch << 1 == i64::from(null) => Ok(at),
-        _ => Err(Reason::Branch),
-    }
 }

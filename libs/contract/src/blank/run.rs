@@ -44,31 +44,48 @@ impl Run<'_> {
     /// in a register.
     fn block(&mut self, block: &[Step], mut at: usize, depth: usize) -> Result<usize, Reason> {
         for step in block {
-            for value in 0..step.times {
-                at = match &step.op {
-                    Op::Fixed(length) => read::fixed(self.bytes, at, *length),
-                    Op::Boolean => read::boolean(self.bytes, at),
-                    Op::Int => read::int(self.bytes, at),
-                    Op::Long => read::long(self.bytes, at).map(|(_, at)| at),
-                    Op::Enum(symbols) => read::symbol(self.bytes, at, *symbols),
-                    Op::Bytes => read::prefixed(self.bytes, at),
-                    Op::Optional { null, value } => read::optional(self.bytes, at, *null, *value),
-                    Op::BlankOptional { null, value } => match read::optional(self.bytes, at, *null, *value) {
-                        Ok(end) if end > at + 1 => Ok(self.replace(at, end, *null)),
-                        result => result,
-                    },
-                    Op::Union(branches) => self.union(branches, at, depth),
-                    Op::BlankUnion { null, branches } => match self.bytes.get(at) {
-                        Some(branch) if branch == null => Ok(at + 1),
-                        _ => self.union(branches, at, depth).map(|end| self.replace(at, end, *null)),
-                    },
-                    Op::Blocks { element, changes } => self.blocks(element, *changes, at, depth),
-                    Op::Routine(index) => match self.program.routines.get(*index) {
-                        Some(routine) => self.nested(routine, at, depth),
-                        None => Err(Reason::Depth),
-                    },
+            at = match &step.op {
+                Op::Fixed(length) => self.each(step, at, |bytes, at| read::fixed(bytes, at, *length)),
+                Op::Boolean => self.each(step, at, read::boolean),
+                Op::Int => self.each(step, at, read::int),
+                Op::Long => self.each(step, at, read::any_long),
+                Op::Enum(symbols) => self.each(step, at, |bytes, at| read::symbol(bytes, at, *symbols)),
+                Op::Bytes => self.each(step, at, read::prefixed),
+                Op::Optional { null, value } => {
+                    self.each(step, at, |bytes, at| read::optional(bytes, at, *null, *value))
                 }
-                .map_err(|reason| self.fail(reason, at, step.field + value))?;
+                Op::BlankOptional { null, value } => self
+                    .each(step, at, |bytes, at| read::optional(bytes, at, *null, *value))
+                    .map(|end| self.replace(at, end, *null, step.times)),
+                Op::Union(branches) => self.union(branches, at, depth),
+                Op::BlankUnion { null, branches } => match self.bytes.get(at) {
+                    Some(branch) if branch == null => Ok(at + 1),
+                    _ => self.union(branches, at, depth).map(|end| self.replace(at, end, *null, 1)),
+                },
+                Op::Blocks { element, changes } => self.blocks(element, *changes, at, depth),
+                Op::Routine(index) => match self.program.routines.get(*index) {
+                    Some(routine) => self.nested(routine, at, depth),
+                    // There is none without.
+                    None => Err(Reason::Depth),
+                },
+            }
+            .map_err(|reason| self.fail(reason, at, step.field))?;
+        }
+        Ok(at)
+    }
+
+    /// Passes as many values as the step is for.
+    #[inline]
+    fn each(
+        &mut self,
+        step: &Step,
+        mut at: usize,
+        pass: impl Fn(&[u8], usize) -> Result<usize, Reason>,
+    ) -> Result<usize, Reason> {
+        for value in 0..step.times {
+            match pass(self.bytes, at) {
+                Ok(end) => at = end,
+                Err(reason) => return Err(self.fail(reason, at, step.field + value)),
             }
         }
         Ok(at)
@@ -136,12 +153,17 @@ impl Run<'_> {
         self.kept = end;
     }
 
-    /// Writes the branch of null instead of the value at `begin`, which has at least this byte.
-    fn replace(&mut self, begin: usize, end: usize, null: u8) -> usize {
+    /// Writes so many branches of null instead of the values from `begin` to `end`, each of which has at least this byte.
+    fn replace(&mut self, begin: usize, end: usize, null: u8, times: u32) -> usize {
+        let length = times as usize;
+        // Nulls alone are left where they are, in one span with their neighbours. Values without bytes are as short.
+        if end - begin == length && self.bytes.get(begin..end).is_some_and(|old| old.iter().all(|byte| *byte == null)) {
+            return end;
+        }
         self.keep(begin);
-        if let Some(slot) = self.bytes.get_mut(self.written) {
-            *slot = null;
-            self.written += 1;
+        if let Some(place) = self.bytes.get_mut(self.written..self.written + length) {
+            place.fill(null);
+            self.written += length;
         }
         self.kept = end;
         end

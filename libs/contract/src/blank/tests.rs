@@ -1,3 +1,5 @@
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "tests")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use apache_avro::{

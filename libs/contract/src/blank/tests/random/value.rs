@@ -176,7 +176,7 @@ impl Encoder<'_> {
                     self.value(of, value, &mut bytes);
                     elements.push(bytes);
                 }
-                self.blocks(elements, into);
+                self.blocks(&elements, into);
             }
             (Type::Map(of), Value::Map(entries)) => {
                 let mut entries: Vec<_> = entries.iter().collect();
@@ -188,14 +188,14 @@ impl Encoder<'_> {
                     self.value(of, value, &mut bytes);
                     elements.push(bytes);
                 }
-                self.blocks(elements, into);
+                self.blocks(&elements, into);
             }
             (of, value) => panic!("{value:?} is no value of {of:?}"),
         }
     }
 
-    fn blocks(&mut self, elements: Vec<Vec<u8>>, into: &mut Vec<u8>) {
-        let mut rest = &elements[..];
+    fn blocks(&mut self, elements: &[Vec<u8>], into: &mut Vec<u8>) {
+        let mut rest = elements;
         while !rest.is_empty() {
             let count = if self.one_in(2) { 1 } else { rest.len() };
             let (block, after) = rest.split_at(count);
