@@ -9,9 +9,11 @@ LOCAL   := target/$(BUILT)/local
 THREADS ?= 2
 # What is tested and linted beside the defaults: keys in a hardware module, on SoftHSM.
 ALL     := --features seal/pkcs11
+FUZZED  := wire contract
+FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test up status logs down clean bench fmt lint doc deny
+.PHONY: help setup build demo test up status logs down clean bench fuzz fmt lint doc deny
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -50,6 +52,13 @@ clean: $(LOCAL) ## Stop the stack and remove its data and logs; downloads and th
 bench: setup ## Measure the hub, the intake and the history beside their limits (docs/benchmarks.md)
 	$(CARGO) build --workspace --release
 	target/release/bench
+
+fuzz: ## Fuzz every decoder for FUZZ_SECONDS each (libs/*/fuzz/README.md)
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	@set -e; export RUSTC_BOOTSTRAP=1; for crate in $(FUZZED); do cd libs/$$crate; for target in $$($(CARGO) fuzz list); do \
+	  mkdir -p fuzz/corpus/$$target; echo "fuzz   $$crate/$$target for $(FUZZ_SECONDS) s"; \
+	  $(CARGO) fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	    -max_total_time=$(FUZZ_SECONDS) -malloc_limit_mb=64 -rss_limit_mb=1024 -verbosity=0; done; cd ../..; done
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

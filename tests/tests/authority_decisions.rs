@@ -1,6 +1,4 @@
 //! What operators may decide, in which order, and who: against a real database and broker.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(unreachable_pub, missing_debug_implementations, reason = "tests")]
 
 mod authority_rig;
 

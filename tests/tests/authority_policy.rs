@@ -1,6 +1,4 @@
 //! Decisions reach the policy topic: signed, numbered, at once, whatever dies in between.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(unreachable_pub, missing_debug_implementations, clippy::print_stdout, reason = "tests")]
 
 mod authority_rig;
 

@@ -1,6 +1,4 @@
 //! Access tokens by client credentials: what is given, what is refused and how (RFC 6749).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(unreachable_pub, missing_debug_implementations, reason = "tests")]
 
 mod authority_rig;
 

@@ -5,13 +5,6 @@
 //! them there cannot be trusted elsewhere. **Not hunted here**: the brokers' data folders and the values of records,
 //! which are in clear until records are sealed; history's own tables, which are the histories; and its good answers,
 //! which are what they are for.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_debug_implementations
-)]
 
 mod ground_rig;
 

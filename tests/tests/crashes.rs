@@ -3,7 +3,6 @@
 //!
 //! A publisher posts in batches and posts again whatever was not acknowledged; a stock client reads through the hub in a
 //! group and commits; history applies. Who is killed when is drawn from the run's seed (`JOINTUSE_SEED`).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
 mod flow_rig;
 

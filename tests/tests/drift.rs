@@ -1,6 +1,5 @@
 //! The cluster follows the approved state, and what nobody approved is found, mended and reported: an ACL added by hand
 //! is removed, a removed one is restored, somebody else's prefix is left alone.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -23,7 +23,7 @@ async fn partitions_added_later_are_applied_without_a_restart() {
 
     let topic = topic(Kind::Contact);
     let controller = administrator(&rig);
-    let before = i32::try_from(controller.topic(&topic).await.unwrap().unwrap().partitions.len()).unwrap();
+    let before = controller.topic(&topic).await.unwrap().unwrap().partitions;
     controller.create_partitions(&topic, before + 2).await.unwrap();
     let grown = Instant::now();
     // Written before it can have noticed, into the new partitions only, by a producer that knows them from the start.

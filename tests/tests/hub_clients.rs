@@ -1,7 +1,5 @@
 //! Stock clients through the hub: what arrives equals a direct read, groups work, nobody goes around the hub, and every
 //! delivery is written down.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::cast_possible_truncation, unreachable_pub, missing_debug_implementations)]
 
 mod hub_rig;
 

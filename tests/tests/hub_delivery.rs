@@ -1,8 +1,6 @@
 //! What leaves when a publisher is no member any more: with every client, every compression, transactions, and
 //! withheld records in every place of a batch. An oracle says what each reader must get: a direct read, less what was
 //! published by those who left.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::cast_possible_truncation, unreachable_pub, missing_debug_implementations)]
 
 mod hub_rig;
 
@@ -77,7 +75,7 @@ async fn fill(rig: &Rig) {
             0 => n < 12,
             1 => n >= 12,
             2 => false,
-            _ => n % 2 == 0,
+            _ => n.is_multiple_of(2),
         };
         let records: Vec<Value> = (0..4)
             .flat_map(|partition| (0..24).map(move |n| (partition, n)))

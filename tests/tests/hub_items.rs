@@ -1,6 +1,5 @@
 //! A subscription gets the items that it was granted, and nulls in the place of the others: through the whole stack, read
 //! by the stock Avro deserialiser.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::time::Duration;
 

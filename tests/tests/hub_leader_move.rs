@@ -1,6 +1,4 @@
 //! Three brokers: leaders move, and no client ever opens a connection past the hub.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::cast_possible_truncation, unreachable_pub, missing_debug_implementations)]
 
 mod hub_rig;
 
@@ -44,7 +42,8 @@ async fn leaders_move_and_nobody_goes_around() {
 
     for (client, mut reader, seen) in readers {
         let rest = reader.finish(LONG).await.unwrap();
-        let records: Vec<Record> = seen.iter().chain(&rest.events).filter_map(|event| event.record()).collect();
+        let records: Vec<Record> =
+            seen.iter().chain(&rest.events).filter_map(testkit::clients::Event::record).collect();
         let offsets: BTreeSet<_> = records.iter().map(|record| (record.partition, record.offset)).collect();
         // A group's offsets may be read again after its coordinator moved; nothing may be missing before the last read.
         let mut last = std::collections::BTreeMap::new();

@@ -1,7 +1,5 @@
 //! The hub believes only what the authority signed, never anything older, and nothing beyond its expiry; and how fast a
 //! revocation travels.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, unreachable_pub, missing_debug_implementations)]
 
 mod hub_rig;
 

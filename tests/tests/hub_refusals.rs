@@ -1,7 +1,5 @@
 //! What the hub refuses: each with the protocol's own error or a closed connection, none of it reaching the broker, each
 //! counted. One broker and one hub serve all of it, one part after the other.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-#![allow(clippy::cast_possible_truncation, unreachable_pub, missing_debug_implementations)]
 
 mod hub_rig;
 

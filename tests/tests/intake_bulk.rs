@@ -1,5 +1,4 @@
 //! Large imports: bounded memory, and nothing acknowledged is lost when intake is killed in the middle.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod intake_rig;
 

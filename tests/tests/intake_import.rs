@@ -1,5 +1,4 @@
 //! Imports as companies make them, good and broken, against a real broker, database and authority: exact answers.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod intake_rig;
 

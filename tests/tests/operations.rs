@@ -1,11 +1,4 @@
 //! The operational ground of every service, from outside: command line and configuration, health, stopping, traces.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_debug_implementations
-)]
 
 mod ground_rig;
 

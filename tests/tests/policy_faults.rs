@@ -3,7 +3,6 @@
 //! by themselves.
 //!
 //! `hub_policy.rs` tries the hub alone with snapshots of its own making; here the authority tells and all decide.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout)]
 
 mod flow_rig;
 

@@ -1,5 +1,4 @@
 //! Confluent's Python serialiser and deserialiser against the registry, and against our own codec.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use authority_api::types::Role;
 use contract::avro::{WriterSchema, decode, encode, unframe};

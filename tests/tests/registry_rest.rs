@@ -1,6 +1,5 @@
 //! The schema registry over HTTP: the calls that the Java client (`RestService`) makes, with its media types, paths and
 //! query strings, and the error codes that it acts on; who may do what; what is refused, and why.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeSet;
 

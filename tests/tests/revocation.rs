@@ -171,7 +171,7 @@ async fn stock_client(stack: &Stack, stream: &Stream, desk: &Desk, member: &Memb
     let goes_on = async || (stream.newest() > later).then_some(());
     wait::until("the stream to go on", PATIENCE, goes_on).await.unwrap();
     events.extend(running.stop(PATIENCE).await.unwrap().events);
-    let last = events.iter().filter_map(|event| event.record()).map(|record| record.offset).max().unwrap();
+    let last = events.iter().filter_map(testkit::clients::Event::record).map(|record| record.offset).max().unwrap();
     // A run that was reserved ahead may since have been cut back, never extended.
     let finally = disclosed_up_to(stack, reader).await;
     assert!(last <= finally && finally <= disclosed, "got {last}, disclosed up to {disclosed}, then {finally}");

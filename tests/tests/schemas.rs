@@ -1,5 +1,4 @@
 //! Our reading of Avro against implementations that we did not write: fastavro and Avro's own Python library.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use contract::{Schema, avro, schema_text};
 use jointuse::Kind;

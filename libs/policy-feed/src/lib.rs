@@ -59,7 +59,7 @@ impl Feed {
     ) -> Result<(), BusError> {
         let client = format!("{}-policy", self.service);
         let mut reading = Reading { feed: self, watch, caught_up: false, older_at_start: None };
-        bus::tail(&kafka, &client, &topic, cancel, move |event| reading.event(event)).await
+        bus::tail(&kafka, &client, &topic, cancel, move |event| reading.event(&event)).await
     }
 
     /// Keeps the readiness check and the gauges true until cancelled.
@@ -106,7 +106,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn event(&mut self, event: TailEvent<'_>) {
+    fn event(&mut self, event: &TailEvent<'_>) {
         match event {
             TailEvent::Record { value: Some(value), position, .. } => self.offer(value, position),
             TailEvent::CaughtUp => {
@@ -122,7 +122,7 @@ impl Reading {
         }
     }
 
-    fn offer(&mut self, value: &[u8], position: Position) {
+    fn offer(&mut self, value: &[u8], position: &Position) {
         let offer = self.watch.offer(value);
         let detail = match &offer {
             Offer::Accepted(policy) => {

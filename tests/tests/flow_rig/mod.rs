@@ -1,5 +1,5 @@
 //! The whole stack with a member company, its publications as HTTP posts, and what lies on the topics.
-#![allow(dead_code, unreachable_pub, missing_debug_implementations, reason = "each test file uses its own part")]
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::{sync::Mutex, time::Duration};
 

@@ -1,5 +1,5 @@
 //! What the tests of the operational ground share: a collector of traces, a hunt for planted values, slow uploads.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod hunt;
 pub mod places;

@@ -1,6 +1,6 @@
 //! A real broker, a real database, the authority and the history service. Records are produced with intake's login and
 //! the registry's schema ids, as intake would: what history does must follow from what lies on the topics.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -195,26 +195,27 @@ fn quarantine(
     if broken.is_empty() {
         return Ok(());
     }
-    let mut columns: (Vec<&str>, Vec<i32>, Vec<i64>, Vec<&str>, Vec<Option<i64>>) = Default::default();
+    let (mut topics, mut partitions, mut offsets) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut reasons, mut schemas) = (Vec::new(), Vec::new());
     for (record, why) in broken {
         applied.count(record.kind, "quarantined");
         *applied.quarantined.entry(why.reason.as_str()).or_default() += 1;
-        columns.0.push(batch.topics.get(&record.kind).map_or("", String::as_str));
-        columns.1.push(record.partition);
-        columns.2.push(record.offset);
-        columns.3.push(why.reason.as_str());
-        columns.4.push(why.schema_id.map(i64::from));
+        topics.push(batch.topics.get(&record.kind).map_or("", String::as_str));
+        partitions.push(record.partition);
+        offsets.push(record.offset);
+        reasons.push(why.reason.as_str());
+        schemas.push(why.schema_id.map(i64::from));
     }
     // One statement, so that a flood of broken records does not hold up what is whole.
     sql_query(
         "INSERT INTO quarantined (topic, partition, record_offset, reason, schema_id) \
          SELECT * FROM unnest($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
     )
-    .bind::<Array<Text>, _>(columns.0)
-    .bind::<Array<Integer>, _>(columns.1)
-    .bind::<Array<BigInt>, _>(columns.2)
-    .bind::<Array<Text>, _>(columns.3)
-    .bind::<Array<Nullable<BigInt>>, _>(columns.4)
+    .bind::<Array<Text>, _>(topics)
+    .bind::<Array<Integer>, _>(partitions)
+    .bind::<Array<BigInt>, _>(offsets)
+    .bind::<Array<Text>, _>(reasons)
+    .bind::<Array<Nullable<BigInt>>, _>(schemas)
     .execute(conn)?;
     Ok(())
 }
