@@ -19,6 +19,10 @@ pub(crate) enum Way {
     Direct,
     Forwarder,
     Hub,
+    /// The hub, with records of somebody who is no member among the others.
+    Withheld,
+    /// The same for a subscription that was not granted three items.
+    Blanked,
 }
 
 impl Way {
@@ -29,6 +33,8 @@ impl Way {
             Self::Direct => "direct",
             Self::Forwarder => "forwarder",
             Self::Hub => "hub",
+            Self::Withheld => "hub, 1 % withheld",
+            Self::Blanked => "hub, 1 % withheld, 3 items blanked",
         }
     }
 }
@@ -38,6 +44,7 @@ pub(crate) struct Bed {
     pub(crate) stack: Stack,
     pub(crate) desk: Desk,
     pub(crate) member: Member,
+    narrow: Option<Grant>,
     forwarder: Process,
     forwarder_port: u16,
 }
@@ -57,7 +64,7 @@ impl Bed {
         let forwarder = Process::start("forwarder", launch, stack.directory().join("forwarder.log"))?;
         let desk = stack.desk().await?;
         let member = desk.member("bench").await?;
-        Ok(Self { stack, desk, member, forwarder, forwarder_port })
+        Ok(Self { stack, desk, member, narrow: None, forwarder, forwarder_port })
     }
 
     /// So that it takes no part in what does not measure it.
@@ -70,11 +77,33 @@ impl Bed {
         &self.member.subscription
     }
 
+    /// A company that never became a member.
+    pub(crate) const OUTSIDER: &str = "outsider";
+
+    /// From now on there is an outsider, and a subscription without e-mail, telephone and address.
+    pub(crate) async fn narrow(&mut self) -> Result<()> {
+        self.desk.company(Self::OUTSIDER).await?;
+        let without = ["organisation.email", "organisation.telephone", "organisation.address"];
+        let items = contract::catalogue().items.iter().map(|item| item.id.as_str());
+        let items: Vec<&str> = items.filter(|item| !without.contains(item)).collect();
+        let company = &self.member.company;
+        self.narrow = Some(self.desk.grant_items(company, "subscription", "bench-narrow", &[], &items).await?);
+        Ok(())
+    }
+
+    /// Whose login a way is read with.
+    pub(crate) fn login(&self, way: Way) -> &Grant {
+        match (way, &self.narrow) {
+            (Way::Blanked, Some(narrow)) => narrow,
+            _ => self.reader(),
+        }
+    }
+
     pub(crate) fn bootstrap(&self, way: Way) -> String {
         match way {
             Way::Direct => self.stack.broker_bootstrap(),
             Way::Forwarder => format!("127.0.0.1:{}", self.forwarder_port),
-            Way::Hub => self.stack.hub_bootstrap(),
+            Way::Hub | Way::Withheld | Way::Blanked => self.stack.hub_bootstrap(),
         }
     }
 
@@ -89,7 +118,7 @@ impl Bed {
         match way {
             Way::Direct => None,
             Way::Forwarder => self.forwarder.pid(),
-            Way::Hub => self.stack.service(Name::Hub).ok()?.pid(),
+            Way::Hub | Way::Withheld | Way::Blanked => self.stack.service(Name::Hub).ok()?.pid(),
         }
     }
 
@@ -102,9 +131,9 @@ impl Bed {
     pub(crate) fn request(&self, way: Way, topic: &str) -> Value {
         json!({
             "bootstrap": self.bootstrap(way),
-            "login": self.reader().login,
-            "password": self.reader().secret,
-            "group": format!("ju.{}.bench", self.reader().id),
+            "login": self.login(way).login,
+            "password": self.login(way).secret,
+            "group": format!("ju.{}.bench", self.login(way).id),
             "topic": topic,
             "direct": self.bootstrap(Way::Direct),
             "admin": ADMIN,

@@ -105,7 +105,7 @@ async fn read(bed: &mut Bed, client: &str, way: Way, topic: &str, size: usize, c
     Ok(Figure { records_per_second: records / seconds, cpu_per_gb })
 }
 
-async fn librdkafka(bed: &mut Bed, way: Way, topic: &str, count: u64) -> Result<(f64, f64)> {
+pub(crate) async fn librdkafka(bed: &mut Bed, way: Way, topic: &str, count: u64) -> Result<(f64, f64)> {
     let mut request = bed.request(way, topic);
     if let Some(fields) = request.as_object_mut() {
         fields.insert("count".into(), json!(count));

@@ -12,6 +12,7 @@ mod intake;
 mod latency;
 mod report;
 mod revocation;
+mod rewriting;
 mod usage;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -56,6 +57,7 @@ enum Part {
     Intake,
     History,
     Revocation,
+    Rewriting,
 }
 
 /// All figures of a run.
@@ -70,6 +72,7 @@ pub(crate) struct Report {
     intake: Option<intake::Row>,
     history: Vec<history::Row>,
     revocation: Option<revocation::Row>,
+    rewriting: Vec<rewriting::Row>,
 }
 
 #[tokio::main]
@@ -119,6 +122,11 @@ async fn measure(cli: &Cli) -> Result<Report> {
     if wanted(Part::Consume) {
         report::say("consume: 100, 400 and 1,000 bytes, librdkafka and Java, three ways");
         report.consume = consume::run(&mut bed, cli.runs, cli.percent).await?;
+    }
+    // Last: from here on the hub looks at the publisher of every record.
+    if wanted(Part::Rewriting) {
+        report::say("rewriting: contacts withheld and blanked, beside a direct read and the forwarder");
+        report.rewriting = rewriting::run(&mut bed, cli.runs, cli.percent).await?;
     }
     Ok(report)
 }
