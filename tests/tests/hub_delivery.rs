@@ -6,7 +6,7 @@ mod hub_rig;
 
 use std::time::Duration;
 
-use hub_rig::{ALPHA, CONTACT, PASSWORD, Rig, TRANSACTION, company};
+use hub_rig::{ALPHA, CONTACT, PASSWORD, Rig, TRANSACTION, assert_same, company};
 use jointuse::Membership;
 use serde_json::{Value, json};
 use testkit::{
@@ -115,22 +115,7 @@ async fn compare(rig: &Rig, client: Client, when: &str, expected: &[Record]) {
     let group = format!("ju.alpha.{when}-{client:?}").to_lowercase();
     let request = Request::consume(&rig.bootstrap(), ALPHA, PASSWORD, &group, &[CONTACT]);
     let outcome = run(client, &request.max(expected.len() as u64).with("commit", "end"), LONG).await.unwrap();
-    let mut seen: Vec<Record> = outcome.records().iter().map(Record::content).collect();
-    let mut expected = expected.to_vec();
-    for record in seen.iter_mut().chain(&mut expected) {
-        for (_, value) in &mut record.headers {
-            value.get_or_insert_default();
-        }
-        if client == Client::KafkaJs {
-            record.headers.sort();
-            record.timestamp_type = String::new();
-        }
-    }
-    assert_eq!(seen.len(), expected.len(), "{client:?} {when}: {:?}", outcome.errors());
-    for (seen, expected) in seen.iter().zip(&expected) {
-        assert_eq!(seen, expected, "{client:?} {when}");
-    }
-    assert!(outcome.errors().is_empty(), "{client:?} {when}: {:?}", outcome.errors());
+    assert_same(client, &outcome, expected, when);
 }
 
 /// Counted by reason, and told in the disclosures.
