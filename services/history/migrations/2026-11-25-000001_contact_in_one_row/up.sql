@@ -1,4 +1,4 @@
--- A contact in one row: its person and what it is linked by were two tables beside it, which cost three rows, five index
+-- A contact in one row: its person and what it is linked by were two tables beside it, which cost three rows, six index
 -- entries and a foreign key for each contact and were never asked for without it.
 ALTER TABLE contact
     ADD COLUMN person_id         uuid,
