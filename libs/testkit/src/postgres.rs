@@ -257,12 +257,16 @@ fn data_folder(directory: &Path, user: Option<&str>) -> Result<PathBuf> {
     Ok(elsewhere.join("data"))
 }
 
+/// Held while the template is made: tests of one program start servers at the same time.
+static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A data directory fresh from `initdb`, made once and kept.
 async fn template(user: Option<&str>) -> Result<PathBuf> {
     let bin = paths::postgres_bin()?;
     let version = bin.ancestors().nth(1).and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
     let deps = paths::deps();
     let kept = deps.join(format!("postgres-{version}-{}", user.unwrap_or("self")));
+    let _one = MAKING.lock().await;
     if kept.join("PG_VERSION").exists() {
         return Ok(kept);
     }
