@@ -83,9 +83,15 @@ fn until_next(boundary: Option<DateTime<Utc>>, now: DateTime<Utc>, refresh: Dura
     boundary.map_or(refresh, |boundary| (boundary - now).to_std().unwrap_or_default().min(refresh))
 }
 
+/// Whether the brokers took a snapshot so late that the next one should have been on its way.
+fn late(issued_at: DateTime<Utc>, now: DateTime<Utc>, refresh: Duration) -> bool {
+    (now - issued_at).to_std().is_ok_and(|took| took > refresh)
+}
+
 /// A snapshot the brokers took.
 struct Issued {
     number: u64,
+    at: DateTime<Utc>,
     expires_at: DateTime<Utc>,
     /// When a notice becomes effective: the next snapshot is due then.
     boundary: Option<DateTime<Utc>>,
@@ -132,7 +138,13 @@ impl Issuer {
             let _ = request.done.send(());
         }
         self.told_until = Some(issued.expires_at);
-        self.parts.check.ready();
+        if now < issued.expires_at {
+            self.parts.check.ready();
+        }
+        if late(issued.at, now, self.parts.refresh) {
+            // It waited for the brokers, and what is left of it may not last until the next heartbeat.
+            return Instant::now();
+        }
         Instant::now() + until_next(issued.boundary, now, self.parts.refresh)
     }
 
@@ -176,7 +188,7 @@ impl Issuer {
         self.inbox.policy.send_replace(Some(Arc::new(loaded)));
         let record = Record::new(Arc::clone(&self.parts.topic), KEY, signed);
         self.parts.producer.send(record).await?;
-        Ok(Issued { number: numbered.number, expires_at, boundary })
+        Ok(Issued { number: numbered.number, at: now, expires_at, boundary })
     }
 }
 
@@ -202,6 +214,8 @@ mod tests {
         assert_eq!(until_next(None, now, refresh), refresh);
         assert_eq!(due(20_000), refresh);
         assert_eq!(due(300), Duration::from_millis(300));
+        assert!(late(now, now + TimeDelta::seconds(11), refresh));
+        assert!(!late(now, now + TimeDelta::seconds(9), refresh) && !late(now, now - TimeDelta::seconds(1), refresh));
         assert_eq!(due(-5), Duration::ZERO, "it passed while the last snapshot was on its way");
     }
 }
