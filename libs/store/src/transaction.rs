@@ -62,7 +62,7 @@ impl Store {
             inner.metrics.transaction(name, result.is_ok(), begun.elapsed());
             result
         });
-        task.await.unwrap_or_else(|_| Err(StoreError::Panicked.into()))
+        outcome(task).await.unwrap_or_else(|| Err(StoreError::Panicked.into()))
     }
 
     /// A connection by itself, for what cannot be in a transaction; it is closed afterwards.
@@ -78,7 +78,19 @@ impl Store {
             connection.broken = true;
             f(&mut connection.pg)
         });
-        task.await.unwrap_or(Err(StoreError::Panicked))
+        outcome(task).await.unwrap_or(Err(StoreError::Panicked))
+    }
+}
+
+/// What a blocking task came to, or nothing when it panicked.
+///
+/// A blocking task is never cancelled but by the end of its runtime: who waits for it is about to be dropped, at its next
+/// await. This is that await; an error would only make it log and answer to nobody, after the service said it had stopped.
+async fn outcome<T>(task: tokio::task::JoinHandle<T>) -> Option<T> {
+    match task.await {
+        Ok(result) => Some(result),
+        Err(error) if error.is_cancelled() => std::future::pending().await,
+        Err(_) => None,
     }
 }
 
