@@ -16,8 +16,10 @@ impl Store {
     /// [`StoreError::Migration`] with the migration's name; the database is unreachable.
     pub async fn migrate(&self, migrations: EmbeddedMigrations) -> Result<Vec<String>, StoreError> {
         self.exclusive(move |conn| {
-            // The connection is closed afterwards, which gives the lock back and undoes the setting.
-            conn.batch_execute(&format!("SET statement_timeout = 0; SELECT pg_advisory_lock({LOCK})"))?;
+            // The connection is closed afterwards, which gives the lock back and undoes the settings.
+            // Without "$user" in the path: a migration that makes a schema of the login's name would be looked for in it next.
+            let settings = "SET statement_timeout = 0; SET search_path = public";
+            conn.batch_execute(&format!("{settings}; SELECT pg_advisory_lock({LOCK})"))?;
             let run =
                 conn.run_pending_migrations(migrations).map_err(|error| StoreError::Migration(error.to_string()))?;
             let names = run.iter().map(ToString::to_string).collect::<Vec<_>>();
