@@ -13,11 +13,12 @@ use rdkafka::{
     config::FromClientConfigAndContext as _,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Header, OwnedHeaders},
+    metadata::Metadata,
     producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
 };
 use tokio::sync::oneshot;
 
-use crate::{BusError, KafkaConfig, ProduceError, Record, context, metrics::ProduceMetrics};
+use crate::{BusError, KafkaConfig, ProduceError, Record, context, metrics::ProduceMetrics, partitions::Known};
 
 /// How often a session is replaced to which no broker answers.
 const RENEWAL: Duration = Duration::from_secs(10);
@@ -86,6 +87,7 @@ struct Inner {
     metrics: ProduceMetrics,
     /// When the session was replaced last because no broker answered.
     renewed: Mutex<Instant>,
+    partitions: Known,
 }
 
 type Client = ThreadedProducer<Context>;
@@ -130,6 +132,7 @@ impl Producer {
                 client,
                 metrics: ProduceMetrics::new(),
                 renewed: Mutex::new(Instant::now()),
+                partitions: Known::default(),
             }),
         })
     }
@@ -205,16 +208,41 @@ impl Producer {
     /// # Errors
     /// None did within `timeout`.
     pub async fn ping(&self, topic: &str, timeout: Duration) -> Result<(), BusError> {
+        self.metadata(topic, timeout, |_| ()).await
+    }
+
+    /// How many partitions a topic has, as a broker tells now.
+    pub(crate) async fn count_partitions(&self, topic: &str, timeout: Duration) -> Result<i32, BusError> {
+        let count = self.metadata(topic, timeout, |metadata| {
+            let topic = metadata.topics().first()?;
+            let count = i32::try_from(topic.partitions().len()).ok()?;
+            (topic.error().is_none() && count > 0).then_some(count)
+        });
+        let unknown = KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopicOrPartition);
+        count.await?.ok_or(unknown).map_err(BusError::kafka("a topic's partitions are not known"))
+    }
+
+    async fn metadata<T: Send + 'static>(
+        &self,
+        topic: &str,
+        timeout: Duration,
+        read: impl FnOnce(&Metadata) -> T + Send + 'static,
+    ) -> Result<T, BusError> {
         let client = self.client();
         let asked = Arc::clone(&client);
         let topic = topic.to_owned();
-        let asking =
-            tokio::task::spawn_blocking(move || asked.client().fetch_metadata(Some(&topic), timeout).map(|_| ()));
+        let asking = tokio::task::spawn_blocking(move || {
+            asked.client().fetch_metadata(Some(&topic), timeout).map(|metadata| read(&metadata))
+        });
         let answered = asking.await.map_err(|_| BusError::CutOff)?;
         if answered.is_err() {
             self.renew(client);
         }
         answered.map_err(BusError::kafka("no broker answers"))
+    }
+
+    pub(crate) fn known(&self) -> &Known {
+        &self.inner.partitions
     }
 
     fn client(&self) -> Arc<Client> {
