@@ -24,6 +24,7 @@
 //! ```
 
 mod cache;
+mod config;
 mod contact;
 mod db;
 mod envelope;
@@ -36,7 +37,8 @@ mod place;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
-pub use cache::{CacheConfig, CacheError, KeyCache};
+pub use cache::{CacheConfig, CacheError, KeyCache, Look};
+pub use config::{KeysConfig, KeysConfigError, Unsealed};
 pub use contact::{CONTACT, Contact};
 pub use envelope::{Envelope, OVERHEAD, is_sealed};
 pub use error::{EnvelopeError, OpenError, SealError};

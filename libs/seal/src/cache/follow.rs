@@ -5,15 +5,53 @@ use std::{
     time::{Duration, Instant},
 };
 
+use store::StoreError;
+
 use super::{Inner, KeyCache, lock};
 use crate::{Changes, KeyError};
 
+/// How long to wait between attempts while the key store is away at the start.
+const AGAIN: Duration = Duration::from_millis(500);
+
 impl KeyCache {
-    /// Looks for changes again and again: the task that every holder of a cache runs. It never ends by itself.
+    /// Waits for the key store, migrates it, proves the key-encryption keys by it, and then looks for changes again and
+    /// again: the task that a service runs. `tell` hears whether keys can be had.
+    ///
+    /// # Errors
+    /// The key store and the key-encryption keys do not belong together, or it cannot be migrated: nothing can ever be
+    /// sealed or opened here.
+    pub async fn serve(&self, mut tell: impl FnMut(bool)) -> Result<(), KeyError> {
+        let keys = &self.inner.keys;
+        loop {
+            let begun = async {
+                keys.store().migrate(crate::MIGRATIONS).await?;
+                keys.prove_keks().await
+            };
+            match begun.await {
+                Ok(()) => break,
+                Err(error) if error.is_transient() || matches!(error, KeyError::Store(StoreError::Refused(_))) => {
+                    tell(false);
+                    tracing::warn!(%error, "waiting for the key store");
+                    tokio::time::sleep(AGAIN).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.look_again_and_again(tell).await;
+        Ok(())
+    }
+
+    /// Looks for changes again and again, for a holder whose store is [open](crate::KeyStore::open). It never ends by itself.
     pub async fn follow(&self) {
+        self.look_again_and_again(|_| ()).await;
+    }
+
+    async fn look_again_and_again(&self, mut tell: impl FnMut(bool)) {
         let mut away = false;
         loop {
-            match self.refresh().await {
+            let looked = self.refresh().await;
+            tell(looked.is_ok());
+            match looked {
                 Ok(()) if away => {
                     away = false;
                     tracing::info!("the key store is heard of again");

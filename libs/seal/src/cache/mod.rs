@@ -16,6 +16,7 @@
 
 mod flights;
 mod follow;
+mod look;
 mod metrics;
 mod shard;
 
@@ -27,6 +28,7 @@ use std::{
 
 use serde::Deserialize;
 
+pub use self::look::Look;
 use self::{flights::Flights, metrics::Metrics, shard::Shard};
 use crate::{Answers, Contact, KeyError, KeyName, KeyStore, Resolved};
 

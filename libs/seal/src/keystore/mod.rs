@@ -54,9 +54,15 @@ impl KeyStore {
     /// # Errors
     /// [`KekError::Missing`] and [`KekError::Wrong`] name the key-encryption key; the database is away.
     pub async fn open(store: Store, kek: Arc<dyn Kek>) -> Result<Self, KeyError> {
-        let keys = Self { store, kek };
-        keys.verify_keks().await?;
+        let keys = Self::unproven(store, kek);
+        keys.prove_keks().await?;
         Ok(keys)
+    }
+
+    /// Without the checks of [`KeyStore::open`], for a database that may be away: nothing may be asked for before
+    /// [`KeyStore::prove_keks`] succeeded.
+    pub(crate) const fn unproven(store: Store, kek: Arc<dyn Kek>) -> Self {
+        Self { store, kek }
     }
 
     /// The database, for readiness checks.
@@ -86,7 +92,7 @@ impl KeyStore {
     }
 
     /// Checks the key-encryption keys against their proofs, and notes the current one if it is new.
-    async fn verify_keks(&self) -> Result<(), KeyError> {
+    pub(crate) async fn prove_keks(&self) -> Result<(), KeyError> {
         let current = self.kek.current();
         let known = self.known().await?;
         match known.iter().find(|known| known.proof.kek == current) {

@@ -37,7 +37,7 @@ impl KeyStore {
     /// # Errors
     /// [`KekError::Missing`] names the key-encryption key that is needed; the database is away.
     pub async fn rewrap(&self, batch: u32, mut progress: impl FnMut(&Progress) + Send) -> Result<Rewrapped, KeyError> {
-        self.verify_keks().await?;
+        self.prove_keks().await?;
         let current = self.kek.current();
         let others: Vec<(KekId, u64)> =
             self.counts_by_kek().await?.into_iter().filter(|(kek, _)| *kek != current).collect();
