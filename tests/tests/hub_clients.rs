@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use hub_rig::{ALPHA, BETA, CONTACT, MEETING, PASSWORD, Rig, TRANSACTION, assert_same};
+use hub_rig::{ALPHA, BETA, CONTACT, MEETING, PASSWORD, Rig, TRANSACTION, assert_same, sealer::hex};
 use testkit::{
     clients::{Client, Outcome, Request, Running, run},
     kafka::ADMIN,
@@ -69,7 +69,7 @@ async fn fill_with_everything(rig: &Rig) -> u64 {
     let admin = rig.kafka.password(ADMIN);
     let mut total = 0;
     for (i, compression) in ["none", "gzip", "snappy", "lz4", "zstd"].into_iter().enumerate() {
-        let records: Vec<serde_json::Value> = (0..60)
+        let mut records: Vec<serde_json::Value> = (0..60)
             .map(|n| {
                 let value = format!("{compression} {n} ").repeat(20);
                 serde_json::json!({
@@ -77,7 +77,7 @@ async fn fill_with_everything(rig: &Rig) -> u64 {
                     // A tombstone now and then.
                     "value": (n % 7 != 0).then(|| hex(value.as_bytes())),
                     // Duplicate, empty, null and non-UTF-8 header values.
-                    "headers": [["publisher", hex(b"gamma")], ["publisher", hex(b"gamma")], ["raw", "ff00fe"], ["none", null], ["", ""]],
+                    "headers": [["publisher", hex(b"gamma")], ["kind", hex(b"contact")], ["raw", "ff00fe"], ["raw", "ff00fe"], ["none", null], ["", ""]],
                     "partition": n % 4,
                     // More than 24.8 days (2^31 ms) apart in one batch.
                     "timestamp": 1_000_000_000_000_i64 + i64::from(n) * 10_000_000_000,
@@ -85,6 +85,7 @@ async fn fill_with_everything(rig: &Rig) -> u64 {
             })
             .collect();
         total += 60;
+        rig.sealer.seal(CONTACT, &mut records).await;
         let client = if i % 2 == 0 { Client::Java } else { Client::Confluent };
         let request = Request::new("produce", &direct, ADMIN, admin)
             .with("topic", CONTACT)
@@ -99,15 +100,11 @@ async fn fill_with_everything(rig: &Rig) -> u64 {
     total + 300
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 async fn byte_for_byte(rig: &Rig, records: u64) {
     let topics = [CONTACT, TRANSACTION];
     let direct = Request::consume(&rig.kafka.bootstrap(), ADMIN, rig.kafka.password(ADMIN), "ju.alpha.direct", &topics);
     let direct = run(Client::Confluent, &direct.max(records), LONG).await.unwrap();
-    let expected: Vec<_> = direct.records().iter().map(testkit::clients::Record::content).collect();
+    let expected: Vec<_> = direct.records().iter().map(|record| rig.sealer.opened(record.content())).collect();
     assert_eq!(expected.len() as u64, records);
     for client in [Client::Confluent, Client::KafkaJs, Client::Java, Client::KafkaPython, Client::AioKafka] {
         let request = consume(rig, &format!("ju.alpha.equal-{client:?}").to_lowercase(), &topics).max(records);

@@ -91,9 +91,10 @@ async fn produce(
     client: Client,
     topic: &str,
     compression: &str,
-    records: Vec<Value>,
+    mut records: Vec<Value>,
     more: &[(&str, &str)],
 ) {
+    rig.sealer.seal(topic, &mut records).await;
     let request = Request::new("produce", &rig.kafka.bootstrap(), ADMIN, rig.kafka.password(ADMIN))
         .with("topic", topic)
         .with("compression", compression)
@@ -108,7 +109,7 @@ async fn direct(rig: &Rig, topic: &str) -> Vec<Record> {
     let request =
         Request::consume(&rig.kafka.bootstrap(), ADMIN, rig.kafka.password(ADMIN), "ju.alpha.direct", &[topic]);
     let outcome = run(Client::Confluent, &request.with("until_end", true), LONG).await.unwrap();
-    outcome.records().iter().map(Record::content).collect()
+    outcome.records().iter().map(|record| rig.sealer.opened(record.content())).collect()
 }
 
 async fn compare(rig: &Rig, client: Client, when: &str, expected: &[Record]) {
@@ -181,8 +182,9 @@ async fn transactions(rig: &Rig) {
             &[topic],
         );
         let request = request.with("settings", settings.clone()).with("until_end", true);
+        let outcome = run(Client::Confluent, &request, LONG).await.unwrap();
         let everything: Vec<Record> =
-            run(Client::Confluent, &request, LONG).await.unwrap().records().iter().map(Record::content).collect();
+            outcome.records().iter().map(|record| rig.sealer.opened(record.content())).collect();
         assert!(everything.len() > start, "{level}");
         let expected: Vec<Record> = everything.into_iter().filter(stays).collect();
         for client in [Client::Confluent, Client::Java] {

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`kafka`] | one or three Apache Kafka nodes with logins, ACLs and the console tools |
 //! | [`postgres`] | a private PostgreSQL, copied from a template so that it is up within a second |
+//! | [`keys`] | a key store and its key file |
 //! | [`stack`] | both, and the services wired together from generated configuration |
 //! | [`clients`] | confluent-kafka, kafka-python, KafkaJS and the Java client as JSON-speaking processes |
 //! | [`process`] | one supervised child: start, wait until ready, stop, kill, start again |
@@ -22,6 +23,7 @@ pub mod clients;
 pub mod dir;
 mod error;
 pub mod kafka;
+pub mod keys;
 pub mod net;
 pub mod paths;
 pub mod ports;

@@ -23,6 +23,7 @@ use chrono::{DateTime, NaiveDate};
 use contract::avro::{WriterSchema, encode};
 use history::{
     apply::{Batch, apply},
+    opening::Value,
     record::{Incoming, decode},
 };
 use jointuse::{
@@ -131,7 +132,7 @@ fn batch(kind: Kind, messages: &[bus::Message], schema: &WriterSchema) -> Batch 
         kind,
         partition: message.partition,
         offset: message.offset,
-        what: decode(message, kind, Some(schema)),
+        what: decode(message, Value::plain(message), kind, Some(schema)),
     };
     Batch {
         records: messages.iter().map(incoming).collect(),

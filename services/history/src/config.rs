@@ -8,6 +8,7 @@ use runtime::{
     Invalid, Settings,
     sections::{HttpConfig, ShutdownConfig, TelemetryConfig},
 };
+use seal::KeysConfig;
 use serde::Deserialize;
 use store::DatabaseConfig;
 
@@ -21,6 +22,8 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// PostgreSQL.
     pub database: DatabaseConfig,
+    /// What records are opened by.
+    pub keys: KeysConfig,
     /// The signed policy.
     pub policy: PolicyConfig,
     /// The schema registry.
@@ -78,6 +81,7 @@ impl Settings for Config {
         invalid.extend(Invalid::secret("kafka.password_file", &self.kafka.password_file));
         let database = self.database.password_file.as_ref();
         invalid.extend(database.and_then(|file| Invalid::secret("database.password_file", file)));
+        invalid.extend(self.keys.problems().into_iter().map(|(key, message)| Invalid::new(key, message)));
         if self.policy.trusted_keys.is_empty() {
             let what = "name the PEM file of the authority's public policy key: without one nothing can be decided";
             invalid.push(Invalid::new("policy.trusted_keys", what));

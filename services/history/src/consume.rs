@@ -6,15 +6,17 @@ use std::{
     time::Duration,
 };
 
-use contract::avro::{WriterSchema, unframe};
+use contract::avro::WriterSchema;
 use diesel::PgConnection;
 use jointuse::{Clock, Kind};
+use seal::{KeyCache, Unsealed};
 use store::{Store, StoreError};
 use tracing::Span;
 
 use crate::{
     apply::{self, Applied, Batch},
     metrics::Metrics,
+    opening::{self, KeysAway, Opened, Value},
     record::{Broken, Incoming, Reason, What, decode},
     registry::{Registry, RegistryError},
 };
@@ -25,6 +27,9 @@ const MOST_TRACES: usize = 32;
 /// Why a batch was not applied; it is tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
+    /// Keys are not at hand.
+    #[error(transparent)]
+    Keys(#[from] KeysAway),
     /// A schema is not at hand.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -37,6 +42,8 @@ pub enum ApplyError {
 #[derive(Debug, Clone)]
 pub struct Applier {
     store: Store,
+    keys: KeyCache,
+    unsealed: Unsealed,
     registry: Arc<Registry>,
     topics: Arc<BTreeMap<Kind, String>>,
     metrics: Metrics,
@@ -45,9 +52,15 @@ pub struct Applier {
 
 impl Applier {
     /// For the topics of the catalogue.
-    pub fn new(store: Store, registry: Registry, metrics: Metrics, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        store: Store,
+        (keys, unsealed): (KeyCache, Unsealed),
+        registry: Registry,
+        metrics: Metrics,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let topics = contract::catalogue().topics.iter().map(|topic| (topic.kind, topic.name.to_string())).collect();
-        Self { store, registry: Arc::new(registry), topics: Arc::new(topics), metrics, clock }
+        Self { store, keys, unsealed, registry: Arc::new(registry), topics: Arc::new(topics), metrics, clock }
     }
 
     /// Applies one batch: all of it or nothing. A record that cannot be applied is quarantined and wedges nothing.
@@ -56,13 +69,14 @@ impl Applier {
     /// When the registry or the database is away. Nothing was changed then, or it is unknown whether the transaction was
     /// committed; either way the batch may be applied again.
     pub async fn apply(&self, messages: Arc<bus::Batch>) -> Result<(), ApplyError> {
-        let schemas = self.schemas(&messages).await?;
-        let batch = Arc::new(self.decode(&*messages, &schemas));
+        let opened = opening::open(&self.keys, self.unsealed, &messages).await?;
+        let schemas = self.schemas(&messages, &opened).await?;
+        let batch = Arc::new(self.decode(messages.into_iter().enumerate(), &opened, &schemas));
         let _spans = traces(&messages);
         let applied = match self.commit(Arc::clone(&batch)).await {
             Err(error) if is_about_content(&error) => {
                 tracing::warn!(%error, records = batch.records.len(), "the database refuses a record: looking for it");
-                self.isolate(&messages, &schemas).await?
+                self.isolate(&messages, &opened, &schemas).await?
             }
             result => result?,
         };
@@ -73,13 +87,15 @@ impl Applier {
         Ok(())
     }
 
-    async fn schemas(&self, messages: &bus::Batch) -> Result<HashMap<u32, WriterSchema>, RegistryError> {
+    async fn schemas(
+        &self,
+        messages: &bus::Batch,
+        opened: &Opened,
+    ) -> Result<HashMap<u32, WriterSchema>, RegistryError> {
         let mut schemas = HashMap::new();
         let mut asked = None;
-        for message in messages {
-            let Some(id) = message.payload.as_deref().and_then(|value| unframe(value).ok()).map(|(id, _)| id) else {
-                continue;
-            };
+        for (index, message) in messages.into_iter().enumerate() {
+            let Value::Datum(id, _) = opened.value(index, message) else { continue };
             if asked != Some(id) && !schemas.contains_key(&id) {
                 if let Some(schema) = self.registry.schema(id).await? {
                     schemas.insert(id, schema);
@@ -92,18 +108,19 @@ impl Applier {
 
     fn decode<'a>(
         &self,
-        messages: impl IntoIterator<Item = &'a bus::Message>,
+        messages: impl IntoIterator<Item = (usize, &'a bus::Message)>,
+        opened: &Opened,
         schemas: &HashMap<u32, WriterSchema>,
     ) -> Batch {
         let mut batch = Batch { topics: BTreeMap::clone(&self.topics), ..Batch::default() };
-        for message in messages {
+        for (index, message) in messages {
             let Some(kind) = self.topics.iter().find(|(_, topic)| ***topic == *message.topic).map(|(kind, _)| *kind)
             else {
                 continue;
             };
-            let schema = message.payload.as_deref().and_then(|value| unframe(value).ok());
-            let schema = schema.and_then(|(id, _)| schemas.get(&id));
-            let what = decode(message, kind, schema);
+            let value = opened.value(index, message);
+            let schema = if let Value::Datum(id, _) = value { schemas.get(&id) } else { None };
+            let what = decode(message, value, kind, schema);
             batch.records.push(Incoming { kind, partition: message.partition, offset: message.offset, what });
             batch.next.insert((message.topic.to_string(), message.partition), message.offset + 1);
         }
@@ -118,17 +135,19 @@ impl Applier {
     async fn isolate(
         &self,
         messages: &bus::Batch,
+        opened: &Opened,
         schemas: &HashMap<u32, WriterSchema>,
     ) -> Result<Applied, StoreError> {
         let mut all = Applied::default();
-        for message in messages {
-            let batch = self.decode([message], schemas);
+        for (index, message) in messages.into_iter().enumerate() {
+            let batch = self.decode([(index, message)], opened, schemas);
             let applied = match self.commit(Arc::new(batch)).await {
                 Err(error) if is_about_content(&error) => {
-                    let mut batch = self.decode([message], schemas);
+                    let mut batch = self.decode([(index, message)], opened, schemas);
+                    let value = opened.value(index, message);
+                    let schema_id = if let Value::Datum(id, _) = value { Some(id) } else { None };
                     for record in &mut batch.records {
-                        let schema_id = message.payload.as_deref().and_then(|value| unframe(value).ok());
-                        let broken = Broken { reason: Reason::Refused, schema_id: schema_id.map(|(id, _)| id) };
+                        let broken = Broken { reason: Reason::Refused, schema_id };
                         record.what = What::Broken(broken);
                     }
                     self.commit(Arc::new(batch)).await?

@@ -17,6 +17,7 @@ pub mod consume;
 pub mod db;
 pub mod mask;
 pub mod metrics;
+pub mod opening;
 pub mod record;
 pub mod registry;
 mod schema;

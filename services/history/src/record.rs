@@ -1,7 +1,7 @@
 //! From a Kafka record to a row: decoded by its writer's schema, checked against its key and headers, never logged.
 
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, TimeDelta, Utc};
-use contract::avro::{WriterSchema, unframe};
+use contract::avro::WriterSchema;
 use jointuse::{
     Acquisition, AcquisitionMethod, Kind, Personal,
     records::{
@@ -12,7 +12,10 @@ use jointuse::{
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::cluster::{Facts, Name, links, normal};
+use crate::{
+    cluster::{Facts, Name, links, normal},
+    opening::Value,
+};
 
 /// What one Kafka record says, and where it stands.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub enum What {
     },
     /// An interaction.
     Interaction(Box<InteractionRecord>),
+    /// Of a contact that was erased.
+    Erased,
     /// Nothing that can be applied.
     Broken(Broken),
 }
@@ -61,6 +66,12 @@ pub enum Reason {
     Key,
     /// No value, on a topic where that means nothing.
     Empty,
+    /// It is not sealed.
+    Unsealed,
+    /// Its envelope is broken, or is not where it was put.
+    Envelope,
+    /// It is sealed by a key that nobody made.
+    SealingKey,
     /// No schema id frame.
     Frame,
     /// The registry does not know the schema id.
@@ -85,6 +96,9 @@ impl Reason {
         match self {
             Self::Key => "key",
             Self::Empty => "empty",
+            Self::Unsealed => "unsealed",
+            Self::Envelope => "envelope",
+            Self::SealingKey => "sealing-key",
             Self::Frame => "frame",
             Self::Schema => "schema-unknown",
             Self::Datum => "datum",
@@ -150,17 +164,21 @@ pub struct InteractionRecord {
 }
 
 /// Decodes one record. `schema` is the one its value names, `None` when the registry does not know it.
-pub fn decode(message: &bus::Message, kind: Kind, schema: Option<&WriterSchema>) -> What {
-    let schema_id = message.payload.as_deref().and_then(|value| unframe(value).ok()).map(|(id, _)| id);
+pub fn decode(message: &bus::Message, value: Value<'_>, kind: Kind, schema: Option<&WriterSchema>) -> What {
+    let schema_id = if let Value::Datum(id, _) = value { Some(id) } else { None };
     let broken = |reason| What::Broken(Broken { reason, schema_id });
     let Some(key) = message.key.as_deref().and_then(pseudonym) else { return broken(Reason::Key) };
-    let Some(value) = message.payload.as_deref() else {
-        return match (kind, message.timestamp.and_then(DateTime::from_timestamp_millis)) {
-            (Kind::Contact, at) => What::Removed { contact: key, at: at.unwrap_or_default() },
-            _ => broken(Reason::Empty),
-        };
+    let datum = match value {
+        Value::Datum(_, datum) => datum,
+        Value::Erased => return What::Erased,
+        Value::Broken(why) => return What::Broken(why),
+        Value::Absent => {
+            return match (kind, message.timestamp.and_then(DateTime::from_timestamp_millis)) {
+                (Kind::Contact, at) => What::Removed { contact: key, at: at.unwrap_or_default() },
+                _ => broken(Reason::Empty),
+            };
+        }
     };
-    let Ok((_, datum)) = unframe(value) else { return broken(Reason::Frame) };
     let Some(schema) = schema else { return broken(Reason::Schema) };
     let decoded = match kind {
         Kind::Contact => contact(datum, schema),
@@ -176,7 +194,7 @@ pub fn decode(message: &bus::Message, kind: Kind, schema: Option<&WriterSchema>)
     let common = match &what {
         What::Contact(contact) => &contact.common,
         What::Interaction(interaction) => &interaction.common,
-        What::Removed { .. } | What::Broken(_) => return what,
+        What::Removed { .. } | What::Erased | What::Broken(_) => return what,
     };
     if common.contact != key {
         return broken(Reason::OtherContact);

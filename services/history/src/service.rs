@@ -7,6 +7,7 @@ use bus::{ConsumeOptions, Consumer, Start, Status};
 use jointuse::{Clock, SystemClock};
 use policy_feed::Feed;
 use runtime::{BoxError, Check, Context};
+use seal::KeyCache;
 use store::Store;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -47,10 +48,21 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
         Ok::<(), BoxError>(())
     });
 
+    let keys = config.keys.cache("history")?;
+    let (serving, keys_check, ended) = (keys.clone(), context.health().register("keys"), draining.clone());
+    context.spawn("keys", async move {
+        let tell =
+            |heard| if heard { keys_check.ready() } else { keys_check.not_ready("the key store does not answer") };
+        tokio::select! {
+            result = serving.serve(tell) => result,
+            () = ended.cancelled() => Ok(()),
+        }
+    });
+
     let database = context.health().register("database");
     let (database_check, reading) = (database.clone(), context.health().register("consumer"));
     let consuming =
-        consume(config.clone(), store.clone(), metrics.clone(), Arc::clone(&clock), reading, draining.clone());
+        consume(config.clone(), store.clone(), keys, metrics.clone(), Arc::clone(&clock), reading, draining.clone());
     context.spawn("consumer", consuming);
     let (monitored, ended) = (store.clone(), draining);
     context.spawn("database", async move {
@@ -75,6 +87,7 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
 async fn consume(
     config: Config,
     store: Store,
+    keys: KeyCache,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
     check: Check,
@@ -101,7 +114,7 @@ async fn consume(
     let options = ConsumeOptions { batch_records, batch_wait: config.apply.batch_wait(), ..ConsumeOptions::default() };
     let consumer = Consumer::new(&config.kafka, "history", &topics, Start::Offsets(offsets), options)?;
     let registry = Registry::new(&config.registry.url, store.clone());
-    let applier = Applier::new(store, registry, metrics, clock);
+    let applier = Applier::new(store, (keys, config.keys.unsealed), registry, metrics, clock);
     let reporting = report(consumer.status(), check);
     let running = consumer.run(cancel, move |batch| {
         let applier = applier.clone();

@@ -14,6 +14,7 @@ use history::{
         Facts,
         partition::{partition, shared_by_names},
     },
+    opening::Value,
     record::{Incoming, What, decode},
 };
 use jointuse::{
@@ -70,7 +71,8 @@ impl Rig {
     async fn apply(&mut self, records: Vec<(u64, Option<Contact>)>) {
         let (mut incoming, mut put) = (Vec::new(), BTreeMap::new());
         for (contact, card) in records {
-            let what = decode(&message(self.offset, contact, card.as_ref()), Kind::Contact, Some(&self.schema));
+            let message = message(self.offset, contact, card.as_ref());
+            let what = decode(&message, Value::plain(&message), Kind::Contact, Some(&self.schema));
             match &what {
                 What::Contact(record) => {
                     put.insert(record.facts.contact, (record.facts.clone(), record.main_number));

@@ -8,6 +8,7 @@ use runtime::{
     Invalid, Settings,
     sections::{AdminConfig, ShutdownConfig, TelemetryConfig},
 };
+use seal::KeysConfig;
 use serde::Deserialize;
 use store::DatabaseConfig;
 
@@ -25,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) kafka: KafkaConfig,
     /// Disclosures.
     pub(crate) database: DatabaseConfig,
+    /// What records are opened by.
+    pub(crate) keys: KeysConfig,
     /// Signed policy.
     pub(crate) policy: PolicyConfig,
     /// The schema registry.
@@ -174,6 +177,7 @@ impl Settings for Config {
         invalid.extend(Invalid::secret("kafka.password_file", &self.kafka.password_file));
         let database = self.database.password_file.as_ref();
         invalid.extend(database.and_then(|file| Invalid::secret("database.password_file", file)));
+        invalid.extend(self.keys.problems().into_iter().map(|(key, message)| Invalid::new(key, message)));
         invalid
     }
 }

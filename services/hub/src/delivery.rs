@@ -1,23 +1,40 @@
 //! What is left of the records of one Fetch answer for one subscription.
 //!
-//! A batch in which nothing is to be changed leaves as the bytes that came. Otherwise it is written anew
-//! ([`wire::records`]): records of publishers that are no longer members are withheld, and items that were not granted are
-//! blanked on the Avro bytes ([`contract::blank`]). What cannot be judged (no publisher, no frame, an unknown or unusable
-//! schema, bytes that do not fit it) is withheld and counted, and nothing else of the batch is lost.
+//! Records lie sealed on the topics: each is opened ([`seal`]) for this one reader. Those of erased contacts and of
+//! publishers that are no longer members are withheld, and items that were not granted are blanked on the Avro bytes
+//! ([`contract::blank`]). What cannot be judged or opened (not sealed, moved, no publisher, an unknown or unusable schema,
+//! bytes that do not fit it) is withheld and counted, and nothing else of the batch is lost. The batch is written anew
+//! ([`wire::records`]); one in which nothing is to be changed leaves as the bytes that came.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`terms`] | what a permit and the memberships in force ask to be done |
 //! | [`programs`] | blanking programs by writer schema and items, and the schemas behind them |
+//! | [`judge`] | one record |
 //! | [`passage`] | the record sets of an answer, rewritten |
+//! | [`reason`] | why records are withheld |
 //! | [`benches`] | the buffers for that |
 
 mod benches;
+mod judge;
 mod passage;
 mod programs;
+mod reason;
 mod terms;
 
 pub(crate) use benches::Benches;
-pub(crate) use passage::{Passed, Trouble, Withheld, Workbench, pass};
+pub(crate) use passage::{Passed, Source, Trouble, Workbench, pass};
 pub(crate) use programs::Programs;
+pub(crate) use reason::{Reason, Withheld};
 pub(crate) use terms::{Outsiders, Terms};
+
+/// What delivering takes beside the terms.
+#[derive(Debug)]
+pub(crate) struct Means<'m> {
+    /// How items are blanked.
+    pub(crate) programs: &'m Programs,
+    /// Keys.
+    pub(crate) look: &'m mut seal::Look,
+    /// What becomes of records that are not sealed.
+    pub(crate) unsealed: seal::Unsealed,
+}

@@ -7,6 +7,7 @@ use std::{
 };
 
 use runtime::Context;
+use seal::{KeyCache, Unsealed};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Mutex, Semaphore},
@@ -34,6 +35,10 @@ pub(crate) struct Hub {
     pub(crate) cluster: Cluster,
     /// Disclosures.
     pub(crate) ledger: Ledger,
+    /// What records are opened by.
+    pub(crate) keys: KeyCache,
+    /// What becomes of records that are not sealed.
+    pub(crate) unsealed: Unsealed,
     /// How items are blanked.
     pub(crate) programs: Programs,
     /// Where answers are rewritten.
@@ -68,6 +73,8 @@ pub(crate) struct Parts {
     pub(crate) gate: Gate,
     pub(crate) cluster: Cluster,
     pub(crate) ledger: Ledger,
+    pub(crate) keys: KeyCache,
+    pub(crate) unsealed: Unsealed,
     pub(crate) programs: Programs,
     pub(crate) budget: Budget,
     pub(crate) metrics: Arc<Metrics>,
@@ -76,7 +83,7 @@ pub(crate) struct Parts {
 impl Hub {
     /// Ready to open doors.
     pub(crate) fn new(context: Context, listen: Listen, parts: Parts) -> Arc<Self> {
-        let Parts { limits, gate, cluster, ledger, programs, budget, metrics } = parts;
+        let Parts { limits, gate, cluster, ledger, keys, unsealed, programs, budget, metrics } = parts;
         let benches = Benches::new(limits.answer);
         let doors = Doors {
             listen,
@@ -86,7 +93,8 @@ impl Hub {
             running: TaskTracker::new(),
             this: std::sync::OnceLock::new(),
         };
-        let hub = Arc::new(Self { gate, cluster, ledger, programs, benches, budget, limits, metrics, doors });
+        let hub =
+            Arc::new(Self { gate, cluster, ledger, keys, unsealed, programs, benches, budget, limits, metrics, doors });
         let _ = hub.doors.this.set(Arc::downgrade(&hub));
         hub
     }

@@ -8,7 +8,7 @@ use opentelemetry::{
 };
 use runtime::metrics::Metric;
 
-use crate::{delivery::Withheld, refusal::Refusal};
+use crate::{delivery::Passed, refusal::Refusal};
 
 /// The metrics' names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub(crate) enum Name {
     /// Records that did not leave, by topic and reason.
     WithheldRecords,
     /// Records that left with items blanked, by topic.
+    OpenedRecords,
     BlankedRecords,
     /// From the decision to the closed connection.
     Revocation,
@@ -47,6 +48,7 @@ impl Metric for Name {
             Self::DeliveredBytes => "hub_delivered_bytes_total",
             Self::DeliveredRecords => "hub_delivered_records_total",
             Self::WithheldRecords => "hub_withheld_records_total",
+            Self::OpenedRecords => "hub_opened_records_total",
             Self::BlankedRecords => "hub_blanked_records_total",
             Self::Revocation => "hub_revocation_seconds",
             Self::Disclosure => "hub_disclosure_commit_seconds",
@@ -63,6 +65,7 @@ impl Metric for Name {
             Self::DeliveredBytes => "Bytes of record sets delivered, by topic",
             Self::DeliveredRecords => "Records delivered, by topic",
             Self::WithheldRecords => "Records of granted topics that were withheld, by topic and reason",
+            Self::OpenedRecords => "Records delivered that were opened, by topic",
             Self::BlankedRecords => "Records delivered with items blanked that were not granted, by topic",
             Self::Revocation => "From the decision that ended a grant to the closed connection",
             Self::Disclosure => "From handing a disclosure over until it was durable",
@@ -81,6 +84,7 @@ pub(crate) struct Metrics {
     delivered_bytes: Counter<u64>,
     delivered_records: Counter<u64>,
     withheld_records: Counter<u64>,
+    opened_records: Counter<u64>,
     blanked_records: Counter<u64>,
     revocation: Histogram<f64>,
     disclosure: Histogram<f64>,
@@ -98,6 +102,7 @@ impl Metrics {
             delivered_bytes: Name::DeliveredBytes.counter(),
             delivered_records: Name::DeliveredRecords.counter(),
             withheld_records: Name::WithheldRecords.counter(),
+            opened_records: Name::OpenedRecords.counter(),
             blanked_records: Name::BlankedRecords.counter(),
             revocation: Name::Revocation.seconds(),
             disclosure: Name::Disclosure.seconds(),
@@ -135,13 +140,15 @@ impl Metrics {
     }
 
     /// Records were held back from a client, or left with less in them.
-    pub(crate) fn held_back(&self, topic: &str, withheld: &Withheld, blanked: u64) {
-        for (reason, count) in withheld.by_reason() {
+    pub(crate) fn passed(&self, topic: &str, passed: &Passed) {
+        for (reason, count) in passed.withheld.by_reason() {
             let labels = [KeyValue::new("topic", topic.to_owned()), KeyValue::new("reason", reason.label())];
             self.withheld_records.add(count, &labels);
         }
-        if blanked > 0 {
-            self.blanked_records.add(blanked, &[KeyValue::new("topic", topic.to_owned())]);
+        for (counter, count) in [(&self.opened_records, passed.opened), (&self.blanked_records, passed.blanked)] {
+            if count > 0 {
+                counter.add(count, &[KeyValue::new("topic", topic.to_owned())]);
+            }
         }
     }
 

@@ -55,6 +55,8 @@ pub(crate) enum Refusal {
     Disclosure,
     /// The schema that records were written by cannot be asked for now.
     Schemas,
+    /// The key store does not answer, or a key cannot be unwrapped.
+    Keys,
     /// The policy changed while an answer was prepared, and asks for another one.
     PolicyChanged,
     /// The broker's answer is not what was asked for.
@@ -91,6 +93,7 @@ impl Refusal {
             Self::CoordinatorKind => "coordinator_kind",
             Self::Disclosure => "disclosure",
             Self::Schemas => "schemas",
+            Self::Keys => "keys",
             Self::PolicyChanged => "policy_changed",
             Self::BrokerAnswer => "broker_answer",
         }

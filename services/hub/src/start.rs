@@ -30,15 +30,18 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
     let watch = SnapshotWatch::open(&config.policy)?;
     let handle = watch.handle();
     let store = Store::connect("hub", &config.database)?;
+    let keys = config.keys.cache("hub")?;
     let health = ctx.health();
-    let (policy_check, database, broker) =
-        (health.register("policy"), health.register("database"), health.register("broker"));
+    let (policy_check, database, broker, keys_check) =
+        (health.register("policy"), health.register("database"), health.register("broker"), health.register("keys"));
     let (ledger, writer) = Ledger::new(store.clone(), Arc::clone(&metrics), database.clone());
     let parts = Parts {
         limits: Limits::from(&config.limits),
         gate: Gate::new(handle.clone(), Arc::clone(&clock)),
         cluster: Cluster::new(config.listen.advertised_host.clone(), config.bootstrap()),
         ledger,
+        keys: keys.clone(),
+        unsealed: config.keys.unsealed,
         programs: Programs::new(Schemas::open(&config.registry.url, &config.policy.state_dir.join("schemas"))?),
         budget: Budget::new(config.limits.memory_bytes, config.limits.keep_bytes),
         metrics: Arc::clone(&metrics),
@@ -53,6 +56,13 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
     let feed = Feed::new("hub");
     let follow = feed.clone().follow(config.kafka.clone(), topic, watch, ctx.stopping());
     ctx.spawn("policy", until_gone(ctx.clone(), Arc::clone(&hub), follow));
+    let serve = async move {
+        keys.serve(
+            |heard| if heard { keys_check.ready() } else { keys_check.not_ready("the key store does not answer") },
+        )
+        .await
+    };
+    ctx.spawn("keys", until_gone(ctx.clone(), Arc::clone(&hub), serve));
     let draining = ctx.draining();
     ctx.spawn("policy-check", {
         let checks = feed.watch_age(handle, clock, policy_check, draining.clone());

@@ -8,6 +8,7 @@ use runtime::{
     Invalid, Settings,
     sections::{HttpConfig, ShutdownConfig, TelemetryConfig},
 };
+use seal::KeysConfig;
 use secret::SecretFile;
 use serde::Deserialize;
 use store::DatabaseConfig;
@@ -22,6 +23,8 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// PostgreSQL.
     pub database: DatabaseConfig,
+    /// What records are sealed by.
+    pub keys: KeysConfig,
     /// The signed policy.
     pub policy: PolicyConfig,
     /// The schema registry.
@@ -112,6 +115,7 @@ impl Settings for Config {
         invalid.extend(Invalid::secret("kafka.password_file", &self.kafka.password_file));
         let database = self.database.password_file.as_ref();
         invalid.extend(database.and_then(|file| Invalid::secret("database.password_file", file)));
+        invalid.extend(self.keys.problems().into_iter().map(|(key, message)| Invalid::new(key, message)));
         invalid.extend(Invalid::secret("pseudonym.key_file", &self.pseudonym.key_file));
         if self.policy.trusted_keys.is_empty() {
             let what = "name the PEM file of the authority's public policy key: without one nothing can be decided";

@@ -77,6 +77,8 @@ rules! {
     // Outcome of publishing.
     NotAcknowledged "not-acknowledged" "the brokers did not acknowledge the record" "send this row again";
     StateUnavailable "state-unavailable" "the service cannot tell now whether this row was published before" "send this row again";
+    KeysUnavailable "keys-unavailable" "the key store does not answer now, and nothing is published unsealed" "send this row again";
+    Erased "erased" "this person's data were erased, and may not come back" "remove the person from the source too; ask Holdings' privacy officer if this is another person";
     PermissionEnded "permission-ended" "the publication ended while the request was running" "ask the steward; the rows before were accepted";
     // Warnings.
     Unrecognised "unrecognised-character" "a '?' probably stands for a character that was not recognised" "correct it at the source";

@@ -7,6 +7,7 @@ use bus::Producer;
 use jointuse::{Clock, PseudonymKey, SystemClock};
 use policy_feed::Feed;
 use runtime::{BoxError, Context};
+use seal::KeyCache;
 use store::Store;
 use tokio::sync::Semaphore;
 
@@ -29,6 +30,8 @@ pub struct App {
     pub store: Store,
     /// The brokers.
     pub producer: Producer,
+    /// What seals.
+    pub keys: KeyCache,
     /// The policy in force.
     pub policy: PolicyHandle,
     /// Now.
@@ -72,6 +75,7 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
     let metrics = Metrics::new();
     let key = key(&config.pseudonym)?;
     let store = Store::connect("intake", &config.database)?;
+    let keys = config.keys.cache("intake")?;
     let producer = Producer::new(&config.kafka, "intake", config.produce.options())?;
     let draining = context.draining();
 
@@ -94,11 +98,12 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
         Ok::<(), BoxError>(())
     });
     watch_database(&context, store.clone());
+    watch_keys(&context, keys.clone());
     watch_brokers(&context, producer.clone());
 
     let limits = config.limits;
     let requests = Arc::new(Semaphore::new(limits.requests));
-    let app = Arc::new(App { store, producer, policy, clock, key, schemas, metrics, limits, requests });
+    let app = Arc::new(App { store, producer, keys, policy, clock, key, schemas, metrics, limits, requests });
     let listener = context.listen("http", config.http.listen).await?;
     context.spawn_http("http", listener, http::router(app).merge(context.admin_router()));
     Ok(())
@@ -133,6 +138,19 @@ fn watch_database(context: &Context, store: Store) {
             () = draining.cancelled() => {}
         }
         Ok::<(), BoxError>(())
+    });
+}
+
+/// Looks for erasures as long as requests run.
+fn watch_keys(context: &Context, keys: KeyCache) {
+    let (check, stopping) = (context.health().register("keys"), context.stopping());
+    context.spawn("keys", async move {
+        let serving =
+            keys.serve(|heard| if heard { check.ready() } else { check.not_ready("the key store does not answer") });
+        tokio::select! {
+            result = serving => result,
+            () = stopping.cancelled() => Ok(()),
+        }
     });
 }
 

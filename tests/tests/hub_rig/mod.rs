@@ -2,7 +2,9 @@
 //! from the signed snapshots alone, whoever made them.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+pub mod sealer;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use authority_api::{SigningKey, SnapshotSigner};
 use bus::{
@@ -12,11 +14,14 @@ use bus::{
 use chrono::{TimeDelta, Utc};
 use jointuse::{GrantState, KafkaTopicId, Kind, Membership, Term};
 use policy::{CompanyState, CredentialState, Grant, GrantId, NoticeInForce, RuleSet, Snapshot, TopicState};
+use seal::ContactKey;
+use sealer::{At, Sealer};
 use secret::SecretFile;
 use testkit::{
     clients::{Client, Outcome, Record as Seen},
     dir::Dir,
     kafka::{ADMIN, Kafka, KafkaBuilder},
+    keys::Keys,
     paths, ports,
     postgres::Postgres,
     process::{Launch, Process},
@@ -52,6 +57,8 @@ pub struct Rig {
     pub admin: Controller,
     pub kafka: Kafka,
     pub postgres: Postgres,
+    pub keys: Keys,
+    pub sealer: Sealer,
     pub bootstrap_port: u16,
     pub broker_base: u16,
     pub admin_port: u16,
@@ -102,12 +109,15 @@ impl Rig {
         std::fs::write(&public, signer.public().to_pem()).unwrap();
         let (bootstrap_port, admin_port) = (ports::free().unwrap(), ports::free().unwrap());
         let broker_base = ports::block(4).unwrap();
+        let keys = Keys::prepare(&postgres, dir.path()).await.unwrap();
+        let sealer = Sealer::start(&keys).await;
         let config = format!(
-            "[listen]\nhost = '127.0.0.1'\nbootstrap_port = {bootstrap_port}\nbroker_port_base = {broker_base}\n\
+            "{}[listen]\nhost = '127.0.0.1'\nbootstrap_port = {bootstrap_port}\nbroker_port_base = {broker_base}\n\
              [admin]\nlisten = '127.0.0.1:{admin_port}'\n\
              [kafka]\nbootstrap = '{}'\nlogin = 'ju-hub'\npassword_file = '{}'\n\
              [database]\nurl = '{}'\npassword_file = '{}'\n\
              [policy]\ntrusted_keys = ['{}']\nstate_dir = '{}'\n",
+            keys.toml(),
             kafka.bootstrap(),
             secret("hub-kafka", PASSWORD).display(),
             postgres.url("hub", "hub"),
@@ -130,6 +140,8 @@ impl Rig {
             admin,
             kafka,
             postgres,
+            keys,
+            sealer,
             bootstrap_port,
             broker_base,
             admin_port,
@@ -215,15 +227,18 @@ impl Rig {
         self.postgres.sql("hub", sql).await.unwrap().trim().to_owned()
     }
 
-    /// Produces `count` records of `size` bytes, spread over the partitions.
+    /// Produces `count` sealed records of `size` bytes each, spread over the partitions.
     pub async fn fill(&self, topic: &str, count: usize, size: usize) {
-        let records: Vec<Record> = (0..count)
-            .map(|i| {
-                let mut record = Record::new(topic, format!("{i:032x}"), vec![u8::try_from(i % 251).unwrap(); size]);
-                record.headers = vec![("publisher".into(), "gamma".into())];
-                record
-            })
-            .collect();
+        let ids: Vec<String> = (0..count).map(|i| format!("{i:032x}")).collect();
+        let keys = self.sealer.keys(&ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        let seal = |(i, (id, key)): (usize, (&String, Arc<ContactKey>))| {
+            let at = At { topic, partition: None, key: id, publisher: "gamma", kind: "contact" };
+            let value = self.sealer.envelope(&key, &at, &vec![u8::try_from(i % 251).unwrap(); size]);
+            let mut record = Record::new(topic, id.clone(), value);
+            record.headers = vec![("publisher".into(), "gamma".into()), ("kind".into(), "contact".into())];
+            record
+        };
+        let records: Vec<Record> = ids.iter().zip(keys).enumerate().map(seal).collect();
         for result in self.producer.send_all(records).await {
             result.unwrap();
         }

@@ -7,13 +7,7 @@ use crate::Result;
 impl Stack {
     pub(crate) fn config(&self, name: Name, validity_seconds: u64, refresh_seconds: u64) -> Result<String> {
         let mut text = String::new();
-        let mut section = |title: &str, lines: &[(&str, String)]| {
-            let _ = writeln!(text, "[{title}]");
-            for (key, value) in lines {
-                let _ = writeln!(text, "{key} = {value}");
-            }
-            text.push('\n');
-        };
+        let mut section = |title: &str, lines: &[(&str, String)]| write_section(&mut text, title, lines);
         let listen = |port: u16| ("listen", quoted(&format!("127.0.0.1:{port}")));
         let secret = |file: &str| Ok::<_, crate::Error>(quoted(&self.secret_file(file)?.display().to_string()));
         let key = |file: &str| quoted(&self.directory().join("keys").join(file).display().to_string());
@@ -43,6 +37,10 @@ impl Stack {
                 ],
             );
         }
+        if matches!(name, Name::Hub | Name::Intake | Name::History) {
+            text.push_str(&self.keys.toml());
+        }
+        let mut section = |title: &str, lines: &[(&str, String)]| write_section(&mut text, title, lines);
         match name {
             Name::Authority => {
                 section("http", &[listen(self.layout.authority)]);
@@ -91,6 +89,14 @@ impl Stack {
         }
         Ok(text)
     }
+}
+
+fn write_section(text: &mut String, title: &str, lines: &[(&str, String)]) {
+    let _ = writeln!(text, "[{title}]");
+    for (key, value) in lines {
+        let _ = writeln!(text, "{key} = {value}");
+    }
+    text.push('\n');
 }
 
 /// A TOML basic string.

@@ -28,6 +28,7 @@ use crate::{
     dir::{Dir, write_secret},
     error::IoContext as _,
     kafka::{AUTHORITY, Kafka, secret},
+    keys::Keys,
     paths, ports,
     postgres::Postgres,
     process::{Launch, run},
@@ -162,7 +163,8 @@ impl StackBuilder {
         let postgres_dir = dir.path().join("postgres");
         let (kafka, postgres) = tokio::try_join!(kafka, Postgres::start_at(&postgres_dir))?;
         let layout = Layout::load_or_make(&dir, self.brokers)?;
-        let mut stack = Stack { services: BTreeMap::new(), kafka, postgres, layout, dir };
+        let keys = Keys::prepare(&postgres, &dir.folder("secrets")?).await?;
+        let mut stack = Stack { services: BTreeMap::new(), kafka, postgres, keys, layout, dir };
         (self.progress)("making databases, keys and secrets");
         stack.prepare().await?;
         for name in Name::ALL {
@@ -216,6 +218,8 @@ pub struct Stack {
     pub kafka: Kafka,
     /// The database server.
     pub postgres: Postgres,
+    /// The key store.
+    pub keys: Keys,
     layout: Layout,
     dir: Dir,
 }

@@ -34,7 +34,7 @@ pub struct Batch {
 /// What became of a batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// Records by kind and outcome: `stored`, `older`, `repeated`, `removed`, `withdrawn`, `quarantined`.
+    /// Records by kind and outcome: `stored`, `older`, `repeated`, `removed`, `withdrawn`, `erased`, `quarantined`.
     pub records: BTreeMap<(Kind, &'static str), u64>,
     /// Reasons of those that were quarantined.
     pub quarantined: BTreeMap<&'static str, u64>,
@@ -97,6 +97,7 @@ pub fn apply(conn: &mut PgConnection, batch: &Batch) -> Result<Applied, StoreErr
             What::Contact(contact) => put.put(contact, record.offset, &mut applied),
             What::Removed { contact, at } => put.remove(*contact, *at, &mut applied),
             What::Interaction(interaction) => interactions.push((&**interaction, record.offset)),
+            What::Erased => applied.count(record.kind, "erased"),
             What::Broken(why) => broken.push((record, why)),
         }
     }

@@ -46,7 +46,7 @@ fn message(key: &str, value: Option<Vec<u8>>) -> bus::Message {
 }
 
 fn decoded(message: &bus::Message) -> What {
-    decode(message, Kind::Contact, Some(&WriterSchema::embedded(Kind::Contact).unwrap()))
+    decode(message, Value::plain(message), Kind::Contact, Some(&WriterSchema::embedded(Kind::Contact).unwrap()))
 }
 
 fn reason(message: &bus::Message) -> Reason {
@@ -82,7 +82,8 @@ fn what_cannot_be_applied_says_why() {
     let mut other = message(KEY, Some(value.clone()));
     other.headers[0].1 = Bytes::from_static(b"persol-tech");
     assert_eq!(reason(&other), Reason::OtherPublisher);
-    let unknown = decode(&message(KEY, Some(value)), Kind::Contact, None);
+    let told = message(KEY, Some(value));
+    let unknown = decode(&told, Value::plain(&told), Kind::Contact, None);
     assert!(matches!(unknown, What::Broken(Broken { reason: Reason::Schema, schema_id: Some(1) })));
     let nul = Contact { title: Some("a\0".to_owned().into()), ..record() };
     assert_eq!(reason(&message(KEY, Some(encode(1, Kind::Contact, &nul).unwrap()))), Reason::Character);
@@ -94,7 +95,7 @@ fn what_cannot_be_applied_says_why() {
 fn no_value_takes_a_contact_back_and_means_nothing_elsewhere() {
     assert!(matches!(decoded(&message(KEY, None)), What::Removed { .. }));
     assert!(matches!(
-        decode(&message(KEY, None), Kind::Meeting, None),
+        decode(&message(KEY, None), Value::Absent, Kind::Meeting, None),
         What::Broken(Broken { reason: Reason::Empty, .. })
     ));
 }
@@ -130,7 +131,8 @@ fn the_content_has_every_field_of_the_schema() {
             Kind::Behaviour => encode(1, kind, &serde_json::from_value::<Behaviour>(value).unwrap()),
         };
         let writer = WriterSchema::embedded(kind).unwrap();
-        let common = match decode(&message(KEY, Some(value.unwrap())), kind, Some(&writer)) {
+        let message = message(KEY, Some(value.unwrap()));
+        let common = match decode(&message, Value::plain(&message), kind, Some(&writer)) {
             What::Contact(contact) => contact.common,
             What::Interaction(interaction) => interaction.common,
             other => panic!("{kind:?}: {other:?}"),

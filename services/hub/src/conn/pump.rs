@@ -166,7 +166,7 @@ impl Down<'_> {
     async fn answer(&mut self, head: RequestHead, api: &'static Api, due: Due) -> Result<(), End> {
         let (prefix, length) = read_prefix(&mut self.upstream, self.hub.limits.answer).await?;
         // What is written anew stands beside what came; it is bounded by as much (`limits.fetch_bytes`), but for one batch.
-        let copies = if matches!(&due, Due::Fetch(asked) if asked.rewrites) { 2 } else { 1 };
+        let copies = if matches!(&due, Due::Fetch(_)) { 2 } else { 1 };
         let _lease = self.hub.budget.lease((PREFIX + length) * copies).await;
         let buffer = self.hub.budget.buffer(PREFIX + length);
         let buffer = read_rest(&mut self.upstream, prefix, length, buffer).await?;

@@ -1,74 +1,25 @@
 //! Record sets on their way out.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
-use contract::{
-    avro::{FRAME_LEN, MAGIC},
-    blank::{BlankError, Program},
-};
+use seal::{KekError, Scratch};
 use wire::{
     WireError,
     batch::{self, Batch, Extent},
-    records::{self, Decompressor, Record, RecordsError},
+    records::{self, Decompressor, RecordsError},
 };
 
-use super::{Programs, Terms, programs::Blanking};
+use super::{
+    Means, Reason, Terms, Withheld,
+    judge::{Judge, Verdict},
+};
 
-/// Why a record was withheld; the text is the metric's label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
-pub(crate) enum Reason {
-    /// Its publisher is no member now.
-    Publisher,
-    /// It does not say who published it.
-    NoPublisher,
-    /// Its value names no schema.
-    Frame,
-    /// Its schema is unknown, or cannot be blanked.
-    Schema,
-    /// Its value does not fit its schema.
-    Datum,
-    /// Its batch cannot be read, though its checksum holds.
-    Batch,
-}
-
-impl Reason {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Publisher, Self::NoPublisher, Self::Frame, Self::Schema, Self::Datum, Self::Batch];
-
-    /// The label.
-    pub(crate) const fn label(self) -> &'static str {
-        match self {
-            Self::Publisher => "publisher",
-            Self::NoPublisher => "no_publisher",
-            Self::Frame => "frame",
-            Self::Schema => "schema",
-            Self::Datum => "datum",
-            Self::Batch => "batch",
-        }
-    }
-}
-
-/// How many records were withheld, by reason.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Withheld([u64; Reason::ALL.len()]);
-
-impl Withheld {
-    fn add(&mut self, reason: Reason, count: u64) {
-        if let Some(slot) = self.0.get_mut(reason as usize) {
-            *slot += count;
-        }
-    }
-
-    /// All of them.
-    pub(crate) fn total(&self) -> u64 {
-        self.0.iter().sum()
-    }
-
-    /// By reason, where there are any.
-    pub(crate) fn by_reason(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
-        Reason::ALL.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
-    }
+/// The records of one partition, as a broker gave them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) partition: i32,
+    pub(crate) records: &'a [u8],
 }
 
 /// What leaves of one record set.
@@ -84,6 +35,8 @@ pub(crate) struct Passed {
     pub(crate) more: bool,
     /// Records that do not leave.
     pub(crate) withheld: Withheld,
+    /// Records that were opened.
+    pub(crate) opened: u64,
     /// Records with something blanked.
     pub(crate) blanked: u64,
 }
@@ -91,8 +44,10 @@ pub(crate) struct Passed {
 /// Why a record set cannot be passed on.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// This schema has to be [learnt](Programs::learn) first.
-    Schema(u32),
+    /// These schemas have to be [learnt](super::Programs::learn) first, and the keys that the look lacks be fetched.
+    Needs(BTreeSet<u32>),
+    /// A key is wrapped under a key-encryption key that is missing or wrong here.
+    Unusable(Arc<KekError>),
     /// The broker's bytes contradict themselves.
     Wire(WireError),
     /// A checksum does not hold.
@@ -110,13 +65,14 @@ impl From<WireError> for Trouble {
 pub(crate) struct Workbench {
     decompressor: Decompressor,
     unpacked: Vec<u8>,
+    scratch: Scratch,
     pub(crate) out: Vec<u8>,
 }
 
 impl Workbench {
     /// One batch may take so many bytes uncompressed.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { decompressor: Decompressor::new(limit), unpacked: Vec::new(), out: Vec::new() }
+        Self { decompressor: Decompressor::new(limit), unpacked: Vec::new(), scratch: Scratch::new(), out: Vec::new() }
     }
 
     /// Bytes that it holds on to.
@@ -128,15 +84,18 @@ impl Workbench {
 /// Passes a record set on under these terms. New batches are put into the workbench while that holds fewer than `room`
 /// bytes of them; what does not go in is left for the next fetch, but for the answer's first batch.
 pub(crate) fn pass(
-    records: &[u8],
+    source: Source<'_>,
     terms: &Terms,
-    programs: &Programs,
+    means: &mut Means<'_>,
     bench: &mut Workbench,
     room: usize,
 ) -> Result<Passed, Trouble> {
     let mut passed = Passed::default();
     let begin = bench.out.len();
-    let outcome = batches(records, terms, programs, bench, room, &mut passed);
+    let mut judge = Judge::new(source, terms, means);
+    let outcome = batches(source.records, &mut judge, bench, room, &mut passed);
+    // All of the set was looked at, so that everything that is missing is asked for at once.
+    let outcome = judge.settled().and(outcome);
     match outcome {
         // What stands before a broken batch leaves; the next fetch begins with it, and is told.
         Ok(()) | Err(Trouble::Wire(_) | Trouble::Corrupt(_)) if passed.extent.is_some() => Ok(passed),
@@ -150,13 +109,11 @@ pub(crate) fn pass(
 
 fn batches(
     records: &[u8],
-    terms: &Terms,
-    programs: &Programs,
+    judge: &mut Judge<'_, '_>,
     bench: &mut Workbench,
     room: usize,
     passed: &mut Passed,
 ) -> Result<(), Trouble> {
-    let mut judge = Judge { terms, programs, schema: None };
     for batch in batch::batches(records) {
         let batch = batch?;
         if let Some(extent) = passed.extent
@@ -165,13 +122,13 @@ fn batches(
             return Err(WireError::Batch { at: batch.range.start, what: "offsets go backwards" }.into());
         }
         let mut leaving = u64::from(batch.records());
-        if leaving > 0 && !terms.ask_nothing() {
+        if leaving > 0 {
             if !bench.out.is_empty() && bench.out.len() >= room {
                 passed.more = true;
                 return Ok(());
             }
             let bytes = records.get(batch.range.clone()).unwrap_or_default();
-            let (output, withheld) = one(&batch, bytes, &mut judge, bench, passed)?;
+            let (output, withheld) = one(&batch, bytes, judge, bench, passed)?;
             leaving -= withheld.min(leaving);
             if let Some(output) = output {
                 passed.edit(batch.range.clone(), output);
@@ -201,51 +158,51 @@ impl Passed {
 fn one(
     batch: &Batch,
     bytes: &[u8],
-    judge: &mut Judge<'_>,
+    judge: &mut Judge<'_, '_>,
     bench: &mut Workbench,
     passed: &mut Passed,
 ) -> Result<(Option<Range<usize>>, u64), Trouble> {
-    let Workbench { decompressor, unpacked, out } = bench;
+    let Workbench { decompressor, unpacked, scratch, out } = bench;
     // Its new checksum would hide what happened to the old one's bytes.
     records::check_crc(bytes).map_err(Trouble::Corrupt)?;
     let mut counts = Counts::default();
     let rewritten = records::open(bytes, decompressor, unpacked).and_then(|body| {
         let mut rewrite = body.rewrite(out);
         while let Some(record) = rewrite.advance()? {
-            match judge.verdict(&record) {
-                Verdict::Keep => rewrite.keep(),
-                Verdict::Withhold(reason) => {
-                    counts.withheld.add(reason, 1);
-                    rewrite.withhold();
+            let offset = batch.base_offset + i64::from(record.offset_delta);
+            let written = match judge.verdict(&record) {
+                Verdict::Keep => {
+                    rewrite.keep();
+                    continue;
                 }
-                Verdict::Blank(program, value) => match rewrite.replace_with(|out| blank(&program, value, out)) {
-                    Ok(()) => counts.blanked += 1,
-                    Err(error) => {
-                        tracing::error!(offset = batch.base_offset + i64::from(record.offset_delta), %error, "withheld");
-                        counts.withheld.add(Reason::Datum, 1);
-                        rewrite.withhold();
-                    }
-                },
-                Verdict::Learn(schema) => {
-                    counts.learn = Some(schema);
-                    break;
+                Verdict::Withhold(reason) => Err(reason),
+                Verdict::Blank(program, value) => {
+                    let blanked = rewrite.replace_with(|out| judge.blank(&program, value, out));
+                    blanked.inspect(|()| counts.blanked += 1)
                 }
+                Verdict::Open(opening) => {
+                    let opened = rewrite.replace_with(|out| judge.open(&record, &opening, scratch, out));
+                    opened.inspect(|()| {
+                        counts.opened += 1;
+                        counts.blanked += u64::from(opening.blanks());
+                    })
+                }
+            };
+            if let Err(reason) = written {
+                judge.note(reason, offset);
+                counts.withheld.add(reason, 1);
+                rewrite.withhold();
             }
         }
-        if counts.learn.is_some() {
-            // Dropped, the rewrite takes back what it wrote.
-            return Ok(None);
-        }
-        rewrite.finish().map(|done| Some(done.output))
+        // Dropped, the rewrite takes back what it wrote: it would be of no use.
+        if judge.waits() { Ok(None) } else { rewrite.finish().map(|done| done.output) }
     });
-    if let Some(schema) = counts.learn {
-        return Err(Trouble::Schema(schema));
-    }
     match rewritten {
         Ok(output) => {
             passed.withheld.merge(counts.withheld);
+            passed.opened += counts.opened;
             passed.blanked += counts.blanked;
-            Ok((output.flatten(), counts.withheld.total()))
+            Ok((output, counts.withheld.total()))
         }
         Err(error) => {
             tracing::error!(base_offset = batch.base_offset, %error, "a batch cannot be read: it is withheld");
@@ -260,86 +217,6 @@ fn one(
 #[derive(Debug, Default)]
 struct Counts {
     withheld: Withheld,
+    opened: u64,
     blanked: u64,
-    learn: Option<u32>,
-}
-
-impl Withheld {
-    fn merge(&mut self, other: Self) {
-        for (slot, count) in self.0.iter_mut().zip(other.0) {
-            *slot += count;
-        }
-    }
-}
-
-/// Copies the value to the end of `out` and blanks it there.
-fn blank(program: &Program, value: &[u8], out: &mut Vec<u8>) -> Result<(), BlankError> {
-    let begin = out.len();
-    out.extend_from_slice(value);
-    let datum = out.get_mut(begin + FRAME_LEN..).unwrap_or_default();
-    let length = program.run_in_place(datum)?;
-    out.truncate(begin + FRAME_LEN + length);
-    Ok(())
-}
-
-enum Verdict<'r> {
-    Keep,
-    Withhold(Reason),
-    /// Leaves with this value, blanked.
-    Blank(std::sync::Arc<Program>, &'r [u8]),
-    /// Cannot be said before this schema is known.
-    Learn(u32),
-}
-
-/// Judges record by record, remembering the last schema.
-struct Judge<'a> {
-    terms: &'a Terms,
-    programs: &'a Programs,
-    schema: Option<(u32, Blanking)>,
-}
-
-impl Judge<'_> {
-    fn verdict<'r>(&mut self, record: &Record<'r>) -> Verdict<'r> {
-        // A tombstone tells nothing of anybody, and must arrive.
-        let Some(value) = record.value else { return Verdict::Keep };
-        if self.terms.ask_publishers()
-            && let Some(reason) = self.outside(record)
-        {
-            return Verdict::Withhold(reason);
-        }
-        let Some(items) = &self.terms.items else { return Verdict::Keep };
-        let Some(schema) = framed(value) else { return Verdict::Withhold(Reason::Frame) };
-        if self.schema.as_ref().is_none_or(|(known, _)| *known != schema) {
-            let Some(blanking) = self.programs.get(schema, items) else { return Verdict::Learn(schema) };
-            self.schema = Some((schema, blanking));
-        }
-        match &self.schema {
-            Some((_, Blanking::By(program))) if program.is_noop() => Verdict::Keep,
-            Some((_, Blanking::By(program))) => Verdict::Blank(std::sync::Arc::clone(program), value),
-            Some((_, Blanking::Never)) | None => Verdict::Withhold(Reason::Schema),
-        }
-    }
-
-    /// Whether the record must not leave for its publisher's sake. Who published it stands in every `publisher` header.
-    fn outside(&self, record: &Record<'_>) -> Option<Reason> {
-        let mut found = false;
-        for header in record.headers() {
-            let Ok((name, value)) = header else { return Some(Reason::NoPublisher) };
-            if name == b"publisher" {
-                let Some(publisher) = value else { return Some(Reason::NoPublisher) };
-                if self.terms.outsiders.includes(publisher) {
-                    return Some(Reason::Publisher);
-                }
-                found = true;
-            }
-        }
-        (!found).then_some(Reason::NoPublisher)
-    }
-}
-
-/// The schema id of a framed value.
-fn framed(value: &[u8]) -> Option<u32> {
-    let (frame, _) = value.split_first_chunk::<FRAME_LEN>()?;
-    let [MAGIC, id @ ..] = frame else { return None };
-    Some(u32::from_be_bytes(*id))
 }

@@ -3,11 +3,12 @@
 //! Each partition's record set is walked batch by batch on the bytes that came, and what may not leave is withheld or
 //! blanked there ([`crate::delivery`]); that also tells what is disclosed.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use jointuse::KafkaTopicId;
+use jointuse::{ItemId, KafkaTopicId};
 use policy::Permit;
+use seal::Look;
 use wire::{
     ResponseError, WireError,
     batch::Extent,
@@ -21,15 +22,13 @@ use wire::{
 
 use super::{Answer, Ask, Due, Step, Told, Trouble, metadata, topic_error};
 use crate::{
-    delivery::{self, Passed, Terms, Workbench},
+    delivery::{self, Means, Passed, Source, Terms, Workbench},
     refusal::Refusal,
     runs::{Leaving, Runs},
 };
 
 /// What a Fetch asked for.
 pub(crate) struct Asked {
-    /// Whether records of the answer may have to be written anew.
-    pub(crate) rewrites: bool,
     /// Topics sent on to the broker: how the client named each, and its name.
     topics: Vec<(TopicRef, String)>,
     /// Topics refused, encoded as elements of the answer.
@@ -47,13 +46,11 @@ pub(super) fn request(ask: &Ask<'_>) -> Result<Step, Trouble> {
         ask.refused(Refusal::FetchKind);
         return ask.respond(&FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code()));
     }
-    let mut rewrites = false;
     let mut topics = Vec::with_capacity(request.topics.len());
     let mut refused = Vec::new();
     let mut trouble = None;
     request.topics.retain(|topic| match decide(ask, topic) {
-        Ok((named, name, terms)) => {
-            rewrites |= !terms.ask_nothing();
+        Ok((named, name)) => {
             topics.push((named, name));
             true
         }
@@ -79,24 +76,24 @@ pub(super) fn request(ask: &Ask<'_>) -> Result<Step, Trouble> {
         request.forgotten_topics_data.clear();
     }
     request.max_bytes = request.max_bytes.min(ask.hub.limits.fetch_bytes);
-    ask.forward(&request, Due::Fetch(Asked { rewrites, topics, refused }))
+    ask.forward(&request, Due::Fetch(Asked { topics, refused }))
 }
 
-/// How the client named the topic, with its name and the terms if it may be read.
-fn decide(ask: &Ask<'_>, topic: &FetchTopic) -> Result<(TopicRef, String, Arc<Terms>), (TopicRef, Refusal)> {
+/// How the client named the topic, with its name if it may be read.
+fn decide(ask: &Ask<'_>, topic: &FetchTopic) -> Result<(TopicRef, String), (TopicRef, Refusal)> {
     if ask.head.version >= 13 {
         let id = KafkaTopicId(*topic.topic_id.as_bytes());
         let named = TopicRef::Id(id.0);
         let Some(name) = ask.hub.cluster.topic_name(id) else { return Err((named, Refusal::TopicId)) };
         return match ask.guard.deliver(&name, Some(id)) {
-            Ok((_, terms)) => Ok((named, name, terms)),
+            Ok(_) => Ok((named, name)),
             Err(why) => Err((named, why)),
         };
     }
     let name = topic.topic.as_str();
     let named = TopicRef::Name(name.to_owned());
     match ask.guard.deliver(name, ask.hub.cluster.topic_id(name)) {
-        Ok((_, terms)) => Ok((named, name.to_owned(), terms)),
+        Ok(_) => Ok((named, name.to_owned())),
         Err(why) => Err((named, why)),
     }
 }
@@ -181,7 +178,7 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked, runs: &mut Runs) -> Re
         let edits = edits(&p, &made);
         let size = edits.iter().fold(p.partition.records.len(), |size, (old, new)| size - old.len() + new.len());
         told.hub.metrics.delivered(p.permit.topic().as_str(), size, p.extent.records);
-        told.hub.metrics.held_back(p.permit.topic().as_str(), &p.passed.withheld, p.passed.blanked);
+        told.hub.metrics.passed(p.permit.topic().as_str(), &p.passed);
         view.rewrite(&mut patch, p.partition, edits);
     }
     if let Some(range) = &view.node_endpoints {
@@ -228,7 +225,7 @@ fn judge<'a>(
     Ok(candidates)
 }
 
-/// Makes of each partition's records what may leave.
+/// Makes of each partition's records what may leave. What is missing for it, of all partitions, is asked for at once.
 async fn prepare<'a>(
     told: &Told<'_>,
     candidates: Vec<Candidate<'a>>,
@@ -236,55 +233,97 @@ async fn prepare<'a>(
     without: &mut Without<'a>,
 ) -> Vec<Passing<'a>> {
     let mut passing = Vec::with_capacity(candidates.len());
-    if candidates.iter().any(|(_, _, terms)| !terms.ask_nothing()) {
-        bench.out =
-            told.hub.budget.buffer(candidates.iter().map(|(partition, ..)| partition.records.len()).sum()).into();
+    if candidates.is_empty() {
+        return passing;
     }
-    for (partition, permit, terms) in candidates {
-        let records = told.body.get(partition.records.clone()).unwrap_or_default();
-        match rewritten(told, records, &terms, bench).await {
-            Ok(passed) => match passed.extent {
-                Some(extent) => passing.push(Passing { partition, permit, terms, extent, passed }),
-                None if passed.more => without.later.push(partition),
-                // Not one whole batch: brokers do not send that; nothing of it leaves.
-                None => without.denied.push((partition, ResponseError::KafkaStorageError.code())),
-            },
-            Err((refusal, error)) => {
-                told.hub.metrics.refused(refusal, told.api.name);
-                without.denied.push((partition, error.code()));
+    let Without { denied, later } = without;
+    let mut deny = |partition, (refusal, error): (Refusal, ResponseError)| {
+        told.hub.metrics.refused(refusal, told.api.name);
+        denied.push((partition, error.code()));
+    };
+    let mut look = match told.hub.keys.look() {
+        Ok(look) => look,
+        Err(error) => {
+            tracing::warn!(%error, "nothing can be opened: clients are told to try again");
+            candidates.iter().for_each(|(partition, ..)| deny(*partition, AGAIN_KEYS));
+            return passing;
+        }
+    };
+    bench.out = told.hub.budget.buffer(candidates.iter().map(|(partition, ..)| partition.records.len()).sum()).into();
+    let room = usize::try_from(told.hub.limits.fetch_bytes).unwrap_or(usize::MAX);
+    let mut waiting = candidates;
+    while !waiting.is_empty() {
+        let (mut lacking, mut schemas) = (Vec::new(), Vec::new());
+        for (partition, permit, terms) in waiting {
+            let source = Source {
+                topic: permit.topic().as_str(),
+                partition: partition.index,
+                records: told.body.get(partition.records.clone()).unwrap_or_default(),
+            };
+            let mut means = Means { programs: &told.hub.programs, look: &mut look, unsealed: told.hub.unsealed };
+            match delivery::pass(source, &terms, &mut means, bench, room) {
+                Ok(passed) => match passed.extent {
+                    Some(extent) => passing.push(Passing { partition, permit, terms, extent, passed }),
+                    None if passed.more => later.push(partition),
+                    // Not one whole batch: brokers do not send that; nothing of it leaves.
+                    None => deny(partition, (Refusal::BrokerAnswer, ResponseError::KafkaStorageError)),
+                },
+                Err(delivery::Trouble::Needs(ids)) => {
+                    let items: BTreeSet<ItemId> = terms.items.iter().flatten().cloned().collect();
+                    schemas.extend(ids.into_iter().map(|id| (id, items.clone())));
+                    lacking.push((partition, permit, terms));
+                }
+                Err(trouble) => deny(partition, refusal(&trouble)),
             }
         }
+        if lacking.is_empty() {
+            break;
+        }
+        if let Err(why) = fetch_what_lacks(told, &mut look, schemas).await {
+            lacking.iter().for_each(|(partition, ..)| deny(*partition, why));
+            break;
+        }
+        waiting = lacking;
     }
     passing
 }
 
-/// Passes one record set on, asking for schemas as they are met.
-async fn rewritten(
+/// The key store cannot be asked, or a key not be unwrapped.
+const AGAIN_KEYS: (Refusal, ResponseError) = (Refusal::Keys, ResponseError::KafkaStorageError);
+
+/// Keys in one query, and schemas one by one: there are few, and they are kept.
+async fn fetch_what_lacks(
     told: &Told<'_>,
-    records: &[u8],
-    terms: &Terms,
-    bench: &mut Workbench,
-) -> Result<Passed, (Refusal, ResponseError)> {
-    let room = usize::try_from(told.hub.limits.fetch_bytes).unwrap_or(usize::MAX);
-    loop {
-        let schema = match delivery::pass(records, terms, &told.hub.programs, bench, room) {
-            Ok(passed) => return Ok(passed),
-            Err(delivery::Trouble::Schema(schema)) => schema,
-            Err(delivery::Trouble::Wire(error)) => {
-                tracing::error!(%error, "an unreadable record set");
-                return Err((Refusal::BrokerAnswer, ResponseError::CorruptMessage));
-            }
-            Err(delivery::Trouble::Corrupt(error)) => {
-                tracing::error!(%error, "a corrupt batch");
-                return Err((Refusal::BrokerAnswer, ResponseError::CorruptMessage));
-            }
-        };
-        let items = terms.items.iter().flatten().cloned().collect();
+    look: &mut Look,
+    schemas: Vec<(u32, BTreeSet<ItemId>)>,
+) -> Result<(), (Refusal, ResponseError)> {
+    if look.is_missing_some()
+        && let Err(error) = look.fetch().await
+    {
+        tracing::warn!(%error, "records cannot be opened: clients are told to try again");
+        return Err(AGAIN_KEYS);
+    }
+    for (schema, items) in schemas {
         if let Err(error) = told.hub.programs.learn(schema, &items).await {
             tracing::error!(schema, %error, "records cannot be blanked: clients are told to try again");
             return Err((Refusal::Schemas, ResponseError::KafkaStorageError));
         }
     }
+    Ok(())
+}
+
+/// What a client is told of a record set that cannot be passed on.
+fn refusal(trouble: &delivery::Trouble) -> (Refusal, ResponseError) {
+    match trouble {
+        delivery::Trouble::Wire(error) => tracing::error!(%error, "an unreadable record set"),
+        delivery::Trouble::Corrupt(error) => tracing::error!(%error, "a corrupt batch"),
+        delivery::Trouble::Unusable(error) => {
+            tracing::error!(%error, "records cannot be opened: clients are told to try again");
+            return AGAIN_KEYS;
+        }
+        delivery::Trouble::Needs(_) => return AGAIN_KEYS,
+    }
+    (Refusal::BrokerAnswer, ResponseError::CorruptMessage)
 }
 
 /// The policy changed while the answer was made: the last word is the newest one's. An answer that it would have made

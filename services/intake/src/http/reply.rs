@@ -83,7 +83,9 @@ pub(super) async fn document(
         (answers, summary)
     });
     let (answers, summary) = running.await.map_err(|error| Problem::internal(&error))?;
-    let later = |finding: &Finding| matches!(finding.rule, Rule::NotAcknowledged | Rule::StateUnavailable);
+    let later = |finding: &Finding| {
+        matches!(finding.rule, Rule::NotAcknowledged | Rule::StateUnavailable | Rule::KeysUnavailable)
+    };
     let status = match answers.first() {
         // The record is not to blame: the same again will do.
         Some(answer) if single && answer.errors.iter().any(later) => StatusCode::SERVICE_UNAVAILABLE,

@@ -136,7 +136,7 @@ impl Judge {
         Row::Good(Box::new(Candidate {
             place,
             id: bytes(contact.contact_id.as_str()),
-            key: contact.contact_id.as_str().to_owned(),
+            contact: contact.contact_id,
             fingerprint,
             rank: i64::from(contact.acquisition.acquired_on.num_days_from_ce()),
             filled,

@@ -375,7 +375,7 @@ pub(super) fn sealed(
     Some(Row::Good(Box::new(Candidate {
         place,
         id: bytes(record_id.as_str()),
-        key: contact_id.as_str().to_owned(),
+        contact: contact_id.clone(),
         fingerprint,
         rank,
         filled: 0,

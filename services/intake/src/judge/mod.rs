@@ -59,8 +59,8 @@ pub struct Candidate {
     pub place: Place,
     /// Id of the record: of the contact, or of the event.
     pub id: Id,
-    /// Kafka key: the contact id.
-    pub key: String,
+    /// Whom it is about: the Kafka key, and whose key seals it.
+    pub contact: ContactId,
     /// Keyed digest of the content without the time of recording.
     pub fingerprint: Id,
     /// Acquisition day, or sequence: more is newer.

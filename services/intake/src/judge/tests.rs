@@ -150,7 +150,7 @@ fn a_card_is_normalised_and_framed() {
     assert_eq!(contact.acquisition.acquired_on, NaiveDate::from_ymd_opt(2024, 2, 29).unwrap());
     assert_eq!(contact.acquisition.purpose.as_str(), "group-services-guidance");
     assert_eq!(contact.recorded_at, AT.parse::<DateTime<Utc>>().unwrap());
-    assert_eq!(contact.contact_id.as_str(), candidate.key);
+    assert_eq!(contact.contact_id, candidate.contact);
     assert_eq!(contact.company.as_str(), "persol-career");
     assert!(candidate.email_key.is_some());
 }
@@ -321,7 +321,7 @@ mod interactions {
             (Kind::Meeting, with(json!({"sequence": 1, "role": "ATTENDEE", "ends_at": "2026-11-20T11:00:00+09:00"}))),
         ] {
             let candidate = good(judged(kind, &value));
-            assert_eq!(candidate.key, judge(kind).contact_id("c-1").as_str(), "{kind:?}");
+            assert_eq!(candidate.contact.as_str(), judge(kind).contact_id("c-1").as_str(), "{kind:?}");
         }
     }
 
@@ -379,9 +379,9 @@ mod interactions {
         let mut value = with(json!({"channel": "MAIL", "contact_email": "Taro@mihon.example"}));
         value.as_object_mut().unwrap().remove("contact");
         let candidate = good(judge(Kind::ContactEvent).interaction(&value, &contacts, Place::default()));
-        assert_eq!((candidate.key.as_str(), candidate.warnings.len()), (known.as_str(), 0));
+        assert_eq!((candidate.contact.as_str(), candidate.warnings.len()), (known.as_str(), 0));
         let candidate = good(judged(Kind::ContactEvent, &value));
-        assert_eq!(candidate.key, judge(Kind::Contact).contact_id("email:taro@mihon.example").as_str());
+        assert_eq!(candidate.contact.as_str(), judge(Kind::Contact).contact_id("email:taro@mihon.example").as_str());
         assert_eq!(candidate.warnings[0].rule, Rule::ContactUnknown);
         value["contact"] = "c-1".into();
         assert_eq!(bad(judged(Kind::ContactEvent, &value)), refused("contact", Rule::Required));

@@ -5,13 +5,14 @@ use std::{
     time::Instant,
 };
 
-use bus::Record;
+use seal::Scratch;
 use uuid::Uuid;
 
 use super::{
     Answer, DRY_RUN_IDS, Import, Outcome,
     answer::Written,
     decide::{Decision, Verdict, decide},
+    sealing::Keys,
     topic_number,
 };
 use crate::{
@@ -44,31 +45,40 @@ impl Import {
         if self.dry_run {
             self.pretend(&mut before, &rows);
         }
-        let decision = decide(&candidates(&rows).collect::<Vec<_>>(), &before, self.number);
+        let good: Vec<&Candidate> = candidates(&rows).collect();
+        let mut decision = decide(&good, &before, self.number);
+        let begun = Instant::now();
+        let keys = self.keys(&good, &mut decision).await;
+        self.app.metrics.stage("keys", begun.elapsed());
         if self.dry_run {
             self.remember(&rows, &decision);
         }
-        let sent = self.produce(&rows, &decision).await;
+        let sent = self.produce(&good, &decision, &keys).await;
         self.record(&rows, &decision, &sent).await;
         answers(rows, |index, row| self.answer(index, row, &decision, &sent))
     }
 
-    /// Sends what is to be published, in the order of the rows.
-    async fn produce(&self, rows: &[Row], decision: &Decision) -> Vec<Sent> {
+    /// Seals and sends what is to be published, in the order of the rows.
+    async fn produce(&self, rows: &[&Candidate], decision: &Decision, keys: &Keys) -> Vec<Sent> {
         let mut sent = vec![Sent::No; decision.verdicts.len()];
-        if self.dry_run {
+        if self.dry_run || !decision.verdicts.iter().any(|verdict| matches!(verdict, Verdict::Publish { .. })) {
             return sent;
         }
         let topic: Arc<str> = self.topic.as_str().into();
+        let Some(partitions) = self.partitions(&topic).await else { return sent };
         let (mut places, mut records) = (Vec::new(), Vec::new());
-        for (index, (row, verdict)) in candidates(rows).zip(&decision.verdicts).enumerate() {
-            if matches!(verdict, Verdict::Publish { .. }) {
-                let mut record = Record::new(Arc::clone(&topic), row.key.clone(), row.value.clone());
-                record.headers.clone_from(&self.headers);
+        let begun = Instant::now();
+        let mut scratch = Scratch::new();
+        for (index, ((row, verdict), key)) in rows.iter().zip(&decision.verdicts).zip(keys).enumerate() {
+            // Without a key a verdict is not to publish.
+            if let (Verdict::Publish { .. }, Some(key)) = (verdict, key)
+                && let Some(record) = self.sealed(&topic, row, key, partitions, &mut scratch)
+            {
                 places.push(index);
                 records.push(record);
             }
         }
+        self.app.metrics.stage("seal", begun.elapsed());
         let begun = Instant::now();
         let results = self.app.producer.send_all(records).await;
         self.app.metrics.stage("produce", begun.elapsed());

@@ -13,7 +13,7 @@ fn row(id: u8, content: u8, rank: i64, replacing: Replacing) -> Candidate {
     Candidate {
         place: Place::default(),
         id: [id; 16],
-        key: String::new(),
+        contact: format!("{id:032x}").parse().unwrap(),
         fingerprint: [content; 16],
         rank,
         filled: i16::from(content % 3),

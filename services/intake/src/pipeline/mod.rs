@@ -7,6 +7,7 @@
 pub mod answer;
 mod batch;
 pub mod decide;
+mod sealing;
 pub mod spool;
 
 use std::{

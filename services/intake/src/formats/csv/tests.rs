@@ -212,8 +212,8 @@ fn sansan_prefers_the_persons_id() {
         k-2,,株式会社見本,見本,花子,,hanako@mihon.example,,2024/02/29,営業\r\n";
     let (rows, _) = rows("sansan-csv", text.as_bytes(), 64).unwrap();
     let judge = judge(Kind::Contact);
-    let ids: Vec<_> = candidates(&rows).iter().map(|candidate| candidate.key.clone()).collect();
-    assert_eq!(ids, [judge.contact_id("p-1").as_str(), judge.contact_id("k-2").as_str()]);
+    let ids: Vec<_> = candidates(&rows).iter().map(|candidate| candidate.contact.clone()).collect();
+    assert_eq!(ids, [judge.contact_id("p-1"), judge.contact_id("k-2")]);
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_mapping_says_what_columns_mean() {
     let preset = generic.with_mapping(mapping).unwrap();
     let text = "顧客番号;お名前;メール;メモ\n1;見本 太郎;taro@mihon.example;x\n";
     let (rows, _) = rows_of(&preset, text.as_bytes(), 64, false).unwrap();
-    assert_eq!(candidates(&rows)[0].key, judge(Kind::Contact).contact_id("1").as_str());
+    assert_eq!(candidates(&rows)[0].contact.as_str(), judge(Kind::Contact).contact_id("1").as_str());
     for (bad, said) in [
         ("[columns]\na = 'salary'\n", "the mapping's entry 1 names no field of a contact"),
         ("delimiter = 'ab'\n[columns]\n", "the mapping's delimiter must be one of , ; or tab"),

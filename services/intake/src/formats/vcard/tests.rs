@@ -41,7 +41,7 @@ fn a_card_of_version_3_with_all_its_habits() {
         let mut rows = rows(IPHONE.as_bytes(), piece);
         assert_eq!(rows.len(), 1);
         let candidate = good(rows.remove(0));
-        assert_eq!(candidate.key, judge(Kind::Contact).contact_id("card-1").as_str());
+        assert_eq!(candidate.contact.as_str(), judge(Kind::Contact).contact_id("card-1").as_str());
         assert_eq!(candidate.place.line, Some(1));
         let ignored: Vec<_> = candidate.warnings.iter().map(|w| (w.field.as_ref(), w.rule)).collect();
         assert_eq!(ignored, [("BDAY, EMAIL (home), NOTE, TEL (home)", Rule::Ignored)]);

@@ -1,0 +1,246 @@
+//! What becomes of one record.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use contract::{
+    avro::{FRAME_LEN, MAGIC},
+    blank::Program,
+};
+use seal::{ContactKey, Envelope, EnvelopeError, KekError, Place, Resolved, Scratch, Unsealed};
+use wire::records::Record;
+
+use super::{Means, Reason, Terms, passage::Source, passage::Trouble, programs::Blanking};
+
+/// What to do with a record.
+pub(super) enum Verdict<'r> {
+    /// It leaves as it came.
+    Keep,
+    /// It does not leave.
+    Withhold(Reason),
+    /// It leaves with this value, blanked.
+    Blank(Arc<Program>, &'r [u8]),
+    /// It leaves opened.
+    Open(Opening<'r>),
+}
+
+/// How a record is opened.
+pub(super) struct Opening<'r> {
+    envelope: Envelope<'r>,
+    key: Arc<ContactKey>,
+    publisher: &'r [u8],
+    kind: &'r [u8],
+    program: Option<Arc<Program>>,
+}
+
+impl Opening<'_> {
+    /// Whether items are blanked too.
+    pub(super) const fn blanks(&self) -> bool {
+        self.program.is_some()
+    }
+}
+
+/// Judges the records of one record set, remembering the last schema and what it lacked.
+pub(super) struct Judge<'a, 'm> {
+    source: Source<'a>,
+    terms: &'a Terms,
+    means: &'a mut Means<'m>,
+    schema: Option<(u32, Blanking)>,
+    learn: BTreeSet<u32>,
+    fetch: bool,
+    unusable: Option<Arc<KekError>>,
+    noted: [bool; Reason::ALL.len()],
+}
+
+/// The headers that are acted on before a record is opened, and that its seal binds.
+#[derive(Default)]
+struct Headers<'r> {
+    publisher: Option<&'r [u8]>,
+    kind: Option<&'r [u8]>,
+    /// One of them stands twice, or cannot be read.
+    doubtful: bool,
+    outside: bool,
+}
+
+impl<'a, 'm> Judge<'a, 'm> {
+    pub(super) fn new(source: Source<'a>, terms: &'a Terms, means: &'a mut Means<'m>) -> Self {
+        Self {
+            source,
+            terms,
+            means,
+            schema: None,
+            learn: BTreeSet::new(),
+            fetch: false,
+            unusable: None,
+            noted: [false; Reason::ALL.len()],
+        }
+    }
+
+    /// Whether something is lacking, so that what is written now is of no use.
+    pub(super) fn waits(&self) -> bool {
+        self.fetch || self.unusable.is_some() || !self.learn.is_empty()
+    }
+
+    /// Whether all verdicts could be given.
+    pub(super) fn settled(self) -> Result<(), Trouble> {
+        match self.unusable {
+            Some(error) => Err(Trouble::Unusable(error)),
+            None if self.fetch || !self.learn.is_empty() => Err(Trouble::Needs(self.learn)),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn verdict<'r>(&mut self, record: &Record<'r>) -> Verdict<'r> {
+        // A tombstone tells nothing of anybody, and must arrive.
+        let Some(value) = record.value else { return Verdict::Keep };
+        let envelope = match Envelope::parse(value) {
+            Ok(envelope) => Some(envelope),
+            Err(EnvelopeError::NotSealed) if self.means.unsealed == Unsealed::Accept => None,
+            Err(EnvelopeError::NotSealed) => return Verdict::Withhold(Reason::Unsealed),
+            Err(_) => return Verdict::Withhold(Reason::Envelope),
+        };
+        if envelope.is_none() && self.terms.ask_nothing() {
+            return Verdict::Keep;
+        }
+        let headers = self.headers(record);
+        if self.terms.ask_publishers() {
+            if headers.outside {
+                return Verdict::Withhold(Reason::Publisher);
+            }
+            if headers.publisher.is_none() {
+                return Verdict::Withhold(Reason::NoPublisher);
+            }
+        }
+        match envelope {
+            Some(envelope) => self.sealed(envelope, &headers),
+            None => self.plain(value),
+        }
+    }
+
+    fn sealed<'r>(&mut self, envelope: Envelope<'r>, headers: &Headers<'r>) -> Verdict<'r> {
+        let key = match self.means.look.get(envelope.key()) {
+            Some(Resolved::Key(key)) => key,
+            Some(Resolved::Erased) => return Verdict::Withhold(Reason::Erased),
+            Some(Resolved::Unknown) => return Verdict::Withhold(Reason::Key),
+            Some(Resolved::Unusable(error)) => {
+                self.unusable = Some(error);
+                return Verdict::Keep;
+            }
+            None => {
+                self.fetch = true;
+                return Verdict::Keep;
+            }
+        };
+        if headers.doubtful {
+            return Verdict::Withhold(Reason::Envelope);
+        }
+        let (publisher, kind) = (headers.publisher.unwrap_or_default(), headers.kind.unwrap_or_default());
+        let opening = |program| Opening { envelope, key, publisher, kind, program };
+        match self.program(envelope.schema_id()) {
+            Ok(program) => Verdict::Open(opening(program)),
+            Err(verdict) => verdict,
+        }
+    }
+
+    fn plain<'r>(&mut self, value: &'r [u8]) -> Verdict<'r> {
+        if self.terms.items.is_none() {
+            return Verdict::Keep;
+        }
+        let Some(schema) = framed(value) else { return Verdict::Withhold(Reason::Frame) };
+        match self.program(schema) {
+            Ok(Some(program)) => Verdict::Blank(program, value),
+            Ok(None) => Verdict::Keep,
+            Err(verdict) => verdict,
+        }
+    }
+
+    /// The program that blanks what was written by a schema; none where nothing is to be blanked.
+    fn program<'r>(&mut self, schema: u32) -> Result<Option<Arc<Program>>, Verdict<'r>> {
+        let Some(items) = &self.terms.items else { return Ok(None) };
+        if self.schema.as_ref().is_none_or(|(known, _)| *known != schema) {
+            let Some(blanking) = self.means.programs.get(schema, items) else {
+                self.learn.insert(schema);
+                return Err(Verdict::Keep);
+            };
+            self.schema = Some((schema, blanking));
+        }
+        match &self.schema {
+            Some((_, Blanking::By(program))) if program.is_noop() => Ok(None),
+            Some((_, Blanking::By(program))) => Ok(Some(Arc::clone(program))),
+            Some((_, Blanking::Never)) | None => Err(Verdict::Withhold(Reason::Schema)),
+        }
+    }
+
+    /// Copies the value to the end of `out` and blanks it there.
+    #[expect(clippy::unused_self, reason = "the two ways of writing a value are called alike")]
+    pub(super) fn blank(&self, program: &Program, value: &[u8], out: &mut Vec<u8>) -> Result<(), Reason> {
+        let begin = out.len();
+        out.extend_from_slice(value);
+        blank_at(program, begin, out)
+    }
+
+    /// Opens the value onto the end of `out`, framed as Confluent's serialisers do, and blanks it there.
+    pub(super) fn open(
+        &self,
+        record: &Record<'_>,
+        opening: &Opening<'_>,
+        scratch: &mut Scratch,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Reason> {
+        let Opening { envelope, key, publisher, kind, program } = opening;
+        let place = Place {
+            topic: self.source.topic,
+            partition: Some(self.source.partition),
+            key: record.key.unwrap_or_default(),
+            publisher,
+            kind,
+        };
+        let opened = envelope.open_onto(key, &place, scratch, FRAME_LEN, out).map_err(|_| Reason::Envelope)?;
+        let [a, b, c, d] = envelope.schema_id().to_be_bytes();
+        if let Some(frame) = out.get_mut(opened.start..opened.start + FRAME_LEN) {
+            frame.copy_from_slice(&[MAGIC, a, b, c, d]);
+        }
+        program.as_ref().map_or(Ok(()), |program| blank_at(program, opened.start, out))
+    }
+
+    fn headers<'r>(&self, record: &Record<'r>) -> Headers<'r> {
+        let mut said = Headers::default();
+        for header in record.headers() {
+            let Ok((name, value)) = header else { return Headers { doubtful: true, ..Headers::default() } };
+            let slot = match name {
+                b"publisher" => {
+                    said.outside |= value.is_some_and(|publisher| self.terms.outsiders.includes(publisher));
+                    &mut said.publisher
+                }
+                b"kind" => &mut said.kind,
+                _ => continue,
+            };
+            let Some(value) = value else { return Headers { doubtful: true, ..Headers::default() } };
+            said.doubtful |= slot.replace(value).is_some();
+        }
+        said
+    }
+
+    /// Tells of the first record of the set that is not as it should be, for each reason.
+    pub(super) fn note(&mut self, reason: Reason, offset: i64) {
+        let Some(noted) = self.noted.get_mut(reason as usize) else { return };
+        if !reason.is_lawful() && !std::mem::replace(noted, true) {
+            let Source { topic, partition, .. } = self.source;
+            tracing::error!(topic, partition, offset, reason = reason.label(), "a broken record is withheld");
+        }
+    }
+}
+
+/// Blanks the framed value that stands at the end of `out`.
+fn blank_at(program: &Program, begin: usize, out: &mut Vec<u8>) -> Result<(), Reason> {
+    let datum = out.get_mut(begin + FRAME_LEN..).unwrap_or_default();
+    let length = program.run_in_place(datum).map_err(|_| Reason::Datum)?;
+    out.truncate(begin + FRAME_LEN + length);
+    Ok(())
+}
+
+/// The schema id of a framed value.
+fn framed(value: &[u8]) -> Option<u32> {
+    let (frame, _) = value.split_first_chunk::<FRAME_LEN>()?;
+    let [MAGIC, id @ ..] = frame else { return None };
+    Some(u32::from_be_bytes(*id))
+}
