@@ -86,6 +86,10 @@ async fn broken_records_are_put_aside_and_wedge_nothing() {
         rig.card(&Card { name: "見本\0太郎", ..good.clone() }),
         rig.card(&good),
     ];
+    // Sealed, and then moved to another contact's key.
+    let mut moved = rig.sealer.seal(rig.card(&good)).await.unwrap();
+    moved.key = Some(id("other", 2).into());
+    rig.produce_as_they_are(vec![moved]).await;
     rig.publish(records).await;
     let reasons = rig.sql("SELECT reason || ':' || coalesce(schema_id::text, '') FROM quarantined ORDER BY 1").await;
     let schema = u32::from_be_bytes(whole[1..5].try_into().unwrap());
@@ -93,11 +97,12 @@ async fn broken_records_are_put_aside_and_wedge_nothing() {
         format!("character:{schema}"),
         format!("datum:{schema}"),
         "empty:".into(),
-        "frame:".into(),
-        format!("key:{schema}"),
+        format!("envelope:{schema}"),
+        "key:".into(),
         format!("other-contact:{schema}"),
         format!("other-publisher:{schema}"),
         "schema-unknown:9999".into(),
+        "unsealed:".into(),
     ];
     assert_eq!(reasons.lines().collect::<Vec<_>>(), expected);
     let metrics = rig.stack.metrics(Name::History).await.unwrap();

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use testkit::{
     clients::{Client, Record, Request, Running, run},
     kafka::ADMIN,
+    keys::At,
     stack::{Grant, Member, Name, Stack},
 };
 
@@ -67,13 +68,40 @@ async fn only_granted_items_leave() {
 
 /// What cannot be blanked does not leave, is counted by reason, and takes nothing else with it.
 async fn junk(stack: &Stack, some: &Grant, publisher: &Member) {
-    let publisher = hex(publisher.company.as_str().as_bytes());
-    let good = direct(stack).await.into_iter().find_map(|record| record.value).unwrap();
-    let cut = &good[..good.len() - 20];
-    let values = ["6a756e6b", "00ffffffff0102", cut, &good];
+    let sealer = stack.keys.sealer().await.unwrap();
+    let publisher = publisher.company.as_str();
+    let there = direct(stack).await.into_iter().find(|record| record.value.is_some()).unwrap();
+    let text = |hex: &str| String::from_utf8(unhex(hex)).unwrap();
+    let (key, value) = (text(there.key.as_deref().unwrap()), unhex(there.value.as_deref().unwrap()));
+    let at = At { topic: CONTACT, partition: Some(there.partition), key: &key, publisher, kind: "contact" };
+    let good = sealer.open(&at, &value).await.unwrap().unwrap();
+    let schema = u32::from_be_bytes(good[1..5].try_into().unwrap());
+    let id = "0".repeat(32);
+    let here = At { topic: CONTACT, partition: Some(0), key: &id, publisher, kind: "contact" };
+    let own = sealer.keys(&[&id]).await.unwrap().remove(0);
+    let sealed = |schema, datum: &[u8]| sealer.envelope(&own, &here, schema, datum).unwrap();
+    let stranger = {
+        // By a key that the key store never made.
+        let mut value = sealed(schema, &good[5..]);
+        value[9] ^= 1;
+        value
+    };
+    let mut altered = sealed(schema, &good[5..]);
+    *altered.last_mut().unwrap() ^= 1;
+    let values = [
+        b"junk".to_vec(),
+        good.clone(),
+        sealed(schema, &good[5..])[..30].to_vec(),
+        altered,
+        stranger,
+        sealed(u32::MAX, &good[5..]),
+        sealed(schema, &good[5..good.len() - 10]),
+        sealed(schema, &good[5..]),
+    ];
+    let headers = json!([["publisher", hex(publisher.as_bytes())], ["kind", hex(b"contact")]]);
     let records: Vec<Value> = values
         .iter()
-        .map(|value| json!({ "key": hex(&[b'0'; 32]), "value": value, "partition": 0, "headers": [["publisher", publisher]] }))
+        .map(|value| json!({ "key": hex(id.as_bytes()), "value": hex(value), "partition": 0, "headers": headers }))
         .collect();
     let kafka = &stack.kafka;
     let request = Request::new("produce", &kafka.bootstrap(), ADMIN, kafka.password(ADMIN))
@@ -83,9 +111,9 @@ async fn junk(stack: &Stack, some: &Grant, publisher: &Member) {
     let request = consuming(stack, "consume", some, "junk").max(CARDS as u64 + 1);
     let outcome = run(Client::Confluent, &request, LONG).await.unwrap();
     assert_eq!(outcome.records().len(), CARDS + 1, "{:?}", outcome.errors());
-    for reason in ["frame", "schema", "datum"] {
+    for (reason, count) in [("unsealed", 2.0), ("envelope", 2.0), ("key", 1.0), ("schema", 1.0), ("datum", 1.0)] {
         let label = format!("reason=\"{reason}\"");
-        assert!(counted(stack, "hub_withheld_records_total", &label).await >= 1.0, "{reason}");
+        assert_eq!(counted(stack, "hub_withheld_records_total", &label).await, count, "{reason}");
     }
 }
 
@@ -93,6 +121,10 @@ async fn direct(stack: &Stack) -> Vec<Record> {
     let kafka = &stack.kafka;
     let request = Request::consume(&kafka.bootstrap(), ADMIN, kafka.password(ADMIN), "direct", &[CONTACT]);
     run(Client::Confluent, &request.with("until_end", true), LONG).await.unwrap().records()
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

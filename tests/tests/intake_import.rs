@@ -2,7 +2,7 @@
 
 mod intake_rig;
 
-use intake_rig::{DEADLINE, Publisher, Rig, acquisition, contact, said};
+use intake_rig::{DEADLINE, Publisher, Rig, acquisition, said};
 use jointuse::Kind;
 use serde_json::{Value, json};
 use testkit::stack::{Name, Stack};
@@ -88,7 +88,8 @@ async fn json_good_and_bad(rig: &Rig, career: &Publisher) {
     assert!(!answer.to_string().contains(CANARY), "values are never repeated");
     let lying = rig.lying(Kind::Contact).await;
     assert_eq!(lying.len(), before + 2);
-    let published = contact(lying.iter().find(|record| record.key == first["id"].as_str().unwrap()).unwrap());
+    let published = lying.iter().find(|record| record.key == first["id"].as_str().unwrap()).unwrap();
+    let published = rig.contact(published, "persol-career").await;
     assert_eq!(published.company.as_str(), "persol-career");
     assert_eq!(published.email.unwrap().expose(), "j-1@mihon.example");
     // The same again.

@@ -1,12 +1,19 @@
-//! A key store: its database, and the file with its key-encryption key.
+//! A key store: its database, and the file with its key-encryption key; and sealing and opening as services do.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use seal::{CacheConfig, KekError, KekId, KeysConfig, Unsealed};
+use seal::{
+    CacheConfig, Contact, ContactKey, Envelope, KekError, KekId, KeyCache, KeysConfig, Place, Resolved, Scratch,
+    Unsealed,
+};
 use secret::SecretFile;
 use store::DatabaseConfig;
 
-use crate::{Error, Result, dir::write_secret, error::IoContext as _, kafka::secret, postgres::Postgres};
+use crate::{Error, Result, dir::write_secret, error::IoContext as _, kafka::secret, postgres::Postgres, wait};
 
 /// Where a key store is. What is there already is kept.
 #[derive(Debug, Clone)]
@@ -70,4 +77,119 @@ impl Keys {
         let (url, password, key) = (&self.url, self.password_file.display(), self.key_file.display());
         format!("[keys]\nkey_file = '{key}'\n\n[keys.database]\nurl = '{url}'\npassword_file = '{password}'\n\n")
     }
+}
+
+/// Where a record lies, and those of its headers that its seal binds.
+#[derive(Debug, Clone, Copy)]
+pub struct At<'a> {
+    pub topic: &'a str,
+    pub partition: Option<i32>,
+    pub key: &'a str,
+    pub publisher: &'a str,
+    pub kind: &'a str,
+}
+
+impl<'a> At<'a> {
+    const fn place(&self) -> Place<'a> {
+        Place {
+            topic: self.topic,
+            partition: self.partition,
+            key: self.key.as_bytes(),
+            publisher: self.publisher.as_bytes(),
+            kind: self.kind.as_bytes(),
+        }
+    }
+}
+
+/// Seals and opens, by the keys of a key store.
+#[derive(Debug, Clone)]
+pub struct Sealer {
+    cache: KeyCache,
+}
+
+impl Keys {
+    /// One that is ready. It looks for erasures as long as the runtime lives.
+    ///
+    /// # Errors
+    /// When the key file cannot be read or the database does not come up.
+    pub async fn sealer(&self) -> Result<Sealer> {
+        let cache = self.config().cache("tests").map_err(|error| answer(&error))?;
+        let serving = cache.clone();
+        tokio::spawn(async move { serving.serve(|_| ()).await });
+        wait::until("the key store", Duration::from_secs(30), async || cache.look().ok()).await?;
+        Ok(Sealer { cache })
+    }
+}
+
+impl Sealer {
+    /// The keys of contacts, by their ids; those that have none get one.
+    ///
+    /// # Errors
+    /// When the key store does not answer, or one of them is erased.
+    pub async fn keys(&self, ids: &[&str]) -> Result<Vec<Arc<ContactKey>>> {
+        let contacts = ids.iter().map(|id| Ok(Contact::from(&id.parse().map_err(|error| answer(&error))?)));
+        let contacts = contacts.collect::<Result<Vec<Contact>>>()?;
+        let resolved = self.cache.resolve_for_sealing(&contacts).await.map_err(|error| answer(&error))?;
+        let key = |resolved| match resolved {
+            Resolved::Key(key) => Ok(key),
+            other => Err(Error::Answer { what: "a key".to_owned(), answer: format!("{other:?}") }),
+        };
+        resolved.into_iter().map(key).collect()
+    }
+
+    /// The envelope of a datum that was written by a schema.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn envelope(&self, key: &ContactKey, at: &At<'_>, schema: u32, datum: &[u8]) -> Result<Vec<u8>> {
+        let mut value = Vec::new();
+        key.seal(schema, &at.place(), datum, &mut Scratch::new(), &mut value).map_err(|error| answer(&error))?;
+        Ok(value)
+    }
+
+    /// Seals a record whose value is framed, by its key and headers. The partition is bound if the record names it.
+    ///
+    /// # Errors
+    /// When its key is no contact id or its value is not framed, or the key store does not answer.
+    pub async fn seal(&self, mut record: bus::Record) -> Result<bus::Record> {
+        let Some(value) = &record.value else { return Ok(record) };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let header = |name: &str| {
+            let header = record.headers.iter().find(|(header, _)| header == name);
+            header.map_or_else(String::new, |(_, value)| text(value))
+        };
+        let id = record.key.as_deref().map(text).unwrap_or_default();
+        let (publisher, kind) = (header("publisher"), header("kind"));
+        let at = At { topic: &record.topic, partition: record.partition, key: &id, publisher: &publisher, kind: &kind };
+        let frame = value.split_first_chunk::<5>();
+        let Some(([0, schema @ ..], datum)) = frame else {
+            return Err(Error::Answer { what: "sealing".to_owned(), answer: "the value is not framed".to_owned() });
+        };
+        let [key] = &self.keys(&[&id]).await?[..] else { return Ok(record) };
+        let sealed = self.envelope(key, &at, u32::from_be_bytes(*schema), datum)?;
+        record.value = Some(sealed.into());
+        Ok(record)
+    }
+
+    /// What is in an envelope, framed; none if it does not open there.
+    ///
+    /// # Errors
+    /// When the key store does not answer.
+    pub async fn open(&self, at: &At<'_>, value: &[u8]) -> Result<Option<Vec<u8>>> {
+        let Ok(envelope) = Envelope::parse(value) else { return Ok(None) };
+        let resolved = self.cache.resolve(&[envelope.key()]).await.map_err(|error| answer(&error))?;
+        let [Resolved::Key(key)] = &resolved[..] else { return Ok(None) };
+        let mut datum = Vec::new();
+        let opened = envelope.open_onto(key, &at.place(), &mut Scratch::new(), 0, &mut datum).is_ok();
+        Ok(opened.then(|| [&[0][..], &envelope.schema_id().to_be_bytes(), &datum].concat()))
+    }
+
+    /// The cache behind it.
+    pub const fn cache(&self) -> &KeyCache {
+        &self.cache
+    }
+}
+
+fn answer(error: &dyn std::error::Error) -> Error {
+    Error::Answer { what: "the key store".to_owned(), answer: error.to_string() }
 }

@@ -9,6 +9,7 @@ use secret::SecretFile;
 use serde_json::{Value, json};
 use testkit::{
     kafka::ADMIN,
+    keys::At,
     stack::{Desk, Grant, Member, Name, Stack, StackBuilder},
     wait::until,
 };
@@ -61,7 +62,7 @@ impl Rig {
         Producer::new(&self.kafka(), "tests", ProduceOptions::low_latency()).unwrap()
     }
 
-    /// Everything on a topic now.
+    /// Everything on a topic now, opened.
     pub async fn lying(&self, topic: &str) -> Vec<Lying> {
         let (cancel, all) = (CancellationToken::new(), Mutex::new(Vec::new()));
         let kafka = self.kafka();
@@ -74,7 +75,15 @@ impl Rig {
             _ => {}
         });
         tokio::time::timeout(DEADLINE, reading).await.unwrap().unwrap();
-        all.into_inner().unwrap()
+        let mut all = all.into_inner().unwrap();
+        let sealer = self.stack.keys.sealer().await.unwrap();
+        let (publisher, kind) = (self.member.company.as_str(), topic.trim_start_matches("jointuse."));
+        for record in &mut all {
+            let key = std::str::from_utf8(&record.key).unwrap();
+            let at = At { topic, partition: Some(record.partition), key, publisher, kind };
+            record.value = sealer.open(&at, &record.value).await.unwrap().expect("it opens where it lies");
+        }
+        all
     }
 
     /// A company's publication, with a token and known to intake.

@@ -13,7 +13,10 @@ use jointuse::{
 use secret::SecretFile;
 use serde::Serialize;
 use serde_json::Value;
-use testkit::stack::{Desk, Grant, Name, Stack, StackBuilder};
+use testkit::{
+    keys::Sealer,
+    stack::{Desk, Grant, Name, Stack, StackBuilder},
+};
 
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -21,6 +24,7 @@ pub struct Rig {
     pub stack: Stack,
     pub desk: Desk,
     pub producer: Producer,
+    pub sealer: Sealer,
     pub http: reqwest::Client,
     schemas: BTreeMap<Kind, u32>,
     /// For each topic and partition the offset after the last record produced here.
@@ -42,6 +46,7 @@ impl Rig {
             security: Security::default(),
         };
         let producer = Producer::new(&kafka, "tests", ProduceOptions::default()).unwrap();
+        let sealer = stack.keys.sealer().await.unwrap();
         let http = reqwest::Client::new();
         let mut schemas = BTreeMap::new();
         for kind in Kind::ALL {
@@ -49,7 +54,7 @@ impl Rig {
             let answer: Value = http.get(url).send().await.unwrap().json().await.unwrap();
             schemas.insert(kind, u32::try_from(answer["id"].as_u64().unwrap()).unwrap());
         }
-        Self { stack, desk, producer, http, schemas, next: BTreeMap::new() }
+        Self { stack, desk, producer, sealer, http, schemas, next: BTreeMap::new() }
     }
 
     /// A record of `kind`, as intake would produce it.
@@ -64,8 +69,17 @@ impl Rig {
         self.record(Kind::Contact, &card.id, card.company, &card.record())
     }
 
-    /// Produces, and remembers up to where history has to read.
+    /// Seals what can be sealed and produces, and remembers up to where history has to read.
     pub async fn produce(&mut self, records: Vec<Record>) {
+        let mut sealed = Vec::with_capacity(records.len());
+        for record in records {
+            let plain = record.clone();
+            sealed.push(self.sealer.seal(record).await.unwrap_or(plain));
+        }
+        self.produce_as_they_are(sealed).await;
+    }
+
+    pub async fn produce_as_they_are(&mut self, records: Vec<Record>) {
         let topics: Vec<String> = records.iter().map(|record| record.topic.to_string()).collect();
         for (topic, result) in topics.into_iter().zip(self.producer.send_all(records).await) {
             let delivery = result.unwrap();

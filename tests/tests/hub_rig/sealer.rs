@@ -5,64 +5,34 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use seal::{Contact, ContactKey, KeyCache, Place, Resolved, Scratch};
+use seal::ContactKey;
 use serde_json::Value;
-use testkit::{clients::Record, keys::Keys, wait};
-
-use super::DEADLINE;
+pub use testkit::keys::At;
+use testkit::{clients::Record, keys::Keys};
 
 /// The schema that sealed values say they were written by.
 pub const SCHEMA: u32 = 1;
 
 #[derive(Debug)]
 pub struct Sealer {
-    pub cache: KeyCache,
+    sealer: testkit::keys::Sealer,
     /// By the hexadecimal envelope.
     plain: Mutex<HashMap<String, String>>,
 }
 
-/// Where a record will lie, and its headers that are bound.
-pub struct At<'a> {
-    pub topic: &'a str,
-    pub partition: Option<i32>,
-    pub key: &'a str,
-    pub publisher: &'a str,
-    pub kind: &'a str,
-}
-
 impl Sealer {
     pub async fn start(keys: &Keys) -> Self {
-        let cache = keys.config().cache("tests").unwrap();
-        let serving = cache.clone();
-        tokio::spawn(async move { serving.serve(|_| ()).await.unwrap() });
-        wait::until("the key store", DEADLINE, async || cache.look().ok()).await.unwrap();
-        Self { cache, plain: Mutex::default() }
+        Self { sealer: keys.sealer().await.unwrap(), plain: Mutex::default() }
     }
 
     /// The keys of contacts, by their ids; those that have none get one.
-    pub async fn keys(&self, contacts: &[&str]) -> Vec<Arc<ContactKey>> {
-        let contacts: Vec<Contact> = contacts.iter().map(|id| Contact::from(&id.parse().unwrap())).collect();
-        let resolved = self.cache.resolve_for_sealing(&contacts).await.unwrap();
-        resolved
-            .into_iter()
-            .map(|resolved| match resolved {
-                Resolved::Key(key) => key,
-                other => panic!("{other:?}"),
-            })
-            .collect()
+    pub async fn keys(&self, ids: &[&str]) -> Vec<Arc<ContactKey>> {
+        self.sealer.keys(ids).await.unwrap()
     }
 
     /// One envelope.
     pub fn envelope(&self, key: &ContactKey, at: &At<'_>, datum: &[u8]) -> Vec<u8> {
-        let place = Place {
-            topic: at.topic,
-            partition: at.partition,
-            key: at.key.as_bytes(),
-            publisher: at.publisher.as_bytes(),
-            kind: at.kind.as_bytes(),
-        };
-        let mut value = Vec::new();
-        key.seal(SCHEMA, &place, datum, &mut Scratch::new(), &mut value).unwrap();
+        let value = self.sealer.envelope(key, at, SCHEMA, datum).unwrap();
         let framed = [&[0][..], &SCHEMA.to_be_bytes(), datum].concat();
         self.plain.lock().unwrap().insert(hex(&value), hex(&framed));
         value

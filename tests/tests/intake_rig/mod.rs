@@ -9,7 +9,10 @@ use jointuse::{Kind, records::Contact};
 use reqwest::multipart::{Form, Part};
 use secret::SecretFile;
 use serde_json::{Value, json};
-use testkit::stack::{Desk, Member, Name, Stack, StackBuilder};
+use testkit::{
+    keys::At,
+    stack::{Desk, Member, Name, Stack, StackBuilder},
+};
 use tokio_util::sync::CancellationToken;
 
 pub const DEADLINE: Duration = Duration::from_secs(120);
@@ -28,6 +31,7 @@ pub struct Rig {
 /// A record on a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lying {
+    pub partition: i32,
     pub key: String,
     pub value: Vec<u8>,
 }
@@ -64,9 +68,9 @@ impl Rig {
         let all = Mutex::new(Vec::new());
         let topic = format!("jointuse.{}", kind.as_str());
         let reading = bus::tail(&kafka, "tests", &topic, cancel.clone(), |event| match event {
-            TailEvent::Record { key: Some(key), value: Some(value), .. } => {
-                let key = String::from_utf8(key.to_vec()).unwrap();
-                all.lock().unwrap().push(Lying { key, value: value.to_vec() });
+            TailEvent::Record { key: Some(key), value: Some(value), position } => {
+                let (partition, key) = (position.partition, String::from_utf8(key.to_vec()).unwrap());
+                all.lock().unwrap().push(Lying { partition, key, value: value.to_vec() });
             }
             TailEvent::CaughtUp => cancel.cancel(),
             _ => {}
@@ -75,13 +79,18 @@ impl Rig {
         all.into_inner().unwrap()
     }
 
+    /// What a company published, opened.
+    pub async fn contact(&self, lying: &Lying, publisher: &str) -> Contact {
+        let sealer = self.stack.keys.sealer().await.unwrap();
+        let (topic, kind) = ("jointuse.contact", "contact");
+        let at = At { topic, partition: Some(lying.partition), key: &lying.key, publisher, kind };
+        let value = sealer.open(&at, &lying.value).await.unwrap().expect("it opens where it lies");
+        decode(&value, &WriterSchema::embedded(Kind::Contact).unwrap()).unwrap()
+    }
+
     pub async fn count(&self, kind: Kind) -> usize {
         self.lying(kind).await.len()
     }
-}
-
-pub fn contact(lying: &Lying) -> Contact {
-    decode(&lying.value, &WriterSchema::embedded(Kind::Contact).unwrap()).unwrap()
 }
 
 /// A company that publishes.
