@@ -29,6 +29,7 @@ mod contact;
 mod db;
 mod envelope;
 mod error;
+mod forgetter;
 pub mod kek;
 mod key;
 mod keystore;
@@ -42,12 +43,13 @@ pub use config::{KeysConfig, KeysConfigError, Unsealed};
 pub use contact::{CONTACT, Contact};
 pub use envelope::{Envelope, OVERHEAD, is_sealed};
 pub use error::{EnvelopeError, OpenError, SealError};
+pub use forgetter::Forgetter;
 pub use kek::{Kek, KekError, KekId, KeyFile, KeyFileError};
 #[cfg(feature = "pkcs11")]
 pub use kek::{Pkcs11, Pkcs11Config, Pkcs11Error};
 pub use key::{ContactKey, DataKey, KeyName};
 pub use keystore::{
-    Answers, Changes, Fence, KeyError, KeyState, KeyStore, Progress, Remains, Resolved, Rewrapped, Versions,
+    Answers, Changes, Fence, Fences, Forgotten, KeyError, KeyState, KeyStore, Progress, Remains, Resolved, Rewrapped, Versions,
 };
 pub use place::{Place, Scratch};
 

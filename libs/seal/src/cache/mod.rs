@@ -30,7 +30,7 @@ use serde::Deserialize;
 
 pub use self::look::Look;
 use self::{flights::Flights, metrics::Metrics, shard::Shard};
-use crate::{Answers, Contact, KeyError, KeyName, KeyStore, Resolved};
+use crate::{Answers, Contact, Forgetter, KeyError, KeyName, KeyStore, Resolved};
 
 /// How much is kept, and how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -137,6 +137,11 @@ impl KeyCache {
             metrics: Metrics::new(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// For a service that keeps something of contacts itself: hears of erasures as this cache does.
+    pub fn forgetter(&self, service: &'static str) -> Forgetter {
+        Forgetter::new(self.inner.keys.without_keks(), service, self.inner.config)
     }
 
     /// How many contacts are kept.

@@ -20,6 +20,9 @@ pub enum KeyError {
     /// No randomness.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// The database was restored, promoted or moved, and some fences may be missing.
+    #[error("the key store was restored and its fences were not replayed: the authority does it from its ledger of erasures")]
+    Restored,
     /// Keys are destroyed behind a fence only.
     #[error("the contact {contact} is not fenced: its key stays")]
     NotFenced { contact: Contact },
@@ -44,7 +47,7 @@ impl KeyError {
         match self {
             Self::Store(error) => error.is_transient(),
             Self::Kek(error) => error.is_transient(),
-            Self::Interrupted => true,
+            Self::Interrupted | Self::Restored => true,
             Self::Seal(_)
             | Self::NotFenced { .. }
             | Self::Retired { .. }

@@ -13,8 +13,10 @@
 //! After [`KeyStore::destroy`] no query finds the wrapped bytes. PostgreSQL's files and write-ahead log still have them
 //! until VACUUM and recycling, and backups until they expire; all of these open nothing without the key-encryption key.
 //! To be certain against someone who holds that as well: rotate ([`KeyStore::rewrap`]), [`KeyStore::retire`] the old
-//! key-encryption key, and destroy it. A restore from a backup brings wrapped keys back: replay the fences
-//! ([`KeyStore::fence`], [`KeyStore::destroy`], both idempotent) before anything serves.
+//! key-encryption key, and destroy it. A restore from a backup brings wrapped keys back. It also begins a new timeline of
+//! the server, by which the store knows that fences may be missing: it is [`KeyError::Restored`], and caches give no key
+//! out, until the fences were replayed ([`Fences::fence`], [`Fences::destroy`], both idempotent) and that was noted
+//! ([`Fences::complete`]).
 
 mod create;
 mod erase;
@@ -26,7 +28,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use store::Store;
 
-pub use erase::{Changes, Fence, Remains};
+pub use erase::{Changes, Fence, Fences, Forgotten, Remains};
 pub use error::KeyError;
 pub use rotate::{Progress, Rewrapped};
 pub use state::{Answers, KeyState, Resolved, Versions};
