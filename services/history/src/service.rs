@@ -4,13 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use authority_api::SnapshotWatch;
 use bus::{ConsumeOptions, Consumer, Start, Status};
+use chrono::Utc;
 use jointuse::{Clock, SystemClock};
 use policy_feed::Feed;
 use runtime::{BoxError, Check, Context};
-use seal::KeyCache;
+use seal::{Forgetter, KeyCache};
 use store::Store;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     MIGRATIONS, api, apply,
@@ -59,11 +61,18 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
         }
     });
 
+    let forgetter = keys.forgetter("history");
     let database = context.health().register("database");
     let (database_check, reading) = (database.clone(), context.health().register("consumer"));
     let consuming =
         consume(config.clone(), store.clone(), keys, metrics.clone(), Arc::clone(&clock), reading, draining.clone());
-    context.spawn("consumer", consuming);
+    let (forgetting, forgets, ended) = (forgetter.clone(), store.clone(), draining.clone());
+    context.spawn("consumer", async move {
+        tokio::select! {
+            consumed = consuming => consumed,
+            () = forget(forgetting, forgets, ended) => Ok(()),
+        }
+    });
     let (monitored, ended) = (store.clone(), draining);
     context.spawn("database", async move {
         let monitor = monitored.monitor(PING, |outcome| match outcome {
@@ -77,7 +86,7 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
         Ok::<(), BoxError>(())
     });
 
-    let app = Arc::new(api::App { store, policy, clock, metrics, masks: Masks::load()? });
+    let app = Arc::new(api::App { store, policy, clock, metrics, masks: Masks::load()?, forgetter });
     let listener = context.listen("http", config.http.listen).await?;
     context.spawn_http("http", listener, api::router(app).merge(context.admin_router()));
     Ok(())
@@ -123,6 +132,25 @@ async fn consume(
     tokio::select! {
         result = running => Ok(result?),
         () = reporting => Ok(()),
+    }
+}
+
+/// Forgets who was erased, for ever.
+async fn forget(forgetter: Forgetter, store: Store, cancel: CancellationToken) {
+    // The tables come with the consumer's start.
+    let migrated = async {
+        while store.read("erased_ready", apply::is_ready).await.is_err() {
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    let forgetting = forgetter.run(|contacts| {
+        let ids: Vec<Uuid> = contacts.iter().map(|contact| Uuid::from_bytes(*contact.as_bytes())).collect();
+        let store = store.clone();
+        async move { store.run_tx("erase", move |conn| apply::erase(conn, &ids, Utc::now())).await }
+    });
+    tokio::select! {
+        () = async { migrated.await; forgetting.await } => {}
+        () = cancel.cancelled() => std::future::pending().await,
     }
 }
 

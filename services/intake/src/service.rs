@@ -7,7 +7,7 @@ use bus::Producer;
 use jointuse::{Clock, PseudonymKey, SystemClock};
 use policy_feed::Feed;
 use runtime::{BoxError, Context};
-use seal::KeyCache;
+use seal::{Forgetter, KeyCache};
 use store::Store;
 use tokio::sync::Semaphore;
 
@@ -97,7 +97,7 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
         resolving.resolve(check, cancel).await;
         Ok::<(), BoxError>(())
     });
-    watch_database(&context, store.clone());
+    watch_database(&context, store.clone(), keys.forgetter("intake"));
     watch_keys(&context, keys.clone());
     watch_brokers(&context, producer.clone());
 
@@ -109,8 +109,8 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Migrates as soon as the database is there, then tells whether it is.
-fn watch_database(context: &Context, store: Store) {
+/// Migrates as soon as the database is there, then tells whether it is, and forgets who was erased.
+fn watch_database(context: &Context, store: Store, forgetter: Forgetter) {
     let (check, draining) = (context.health().register("database"), context.draining());
     context.spawn("database", async move {
         let migrated = async {
@@ -133,8 +133,13 @@ fn watch_database(context: &Context, store: Store) {
             Ok(()) => check.ready(),
             Err(_) => check.not_ready("the database does not answer"),
         });
+        let forgetting = forgetter.run(|contacts| {
+            let (store, ids) = (store.clone(), contacts.iter().map(|contact| *contact.as_bytes()).collect());
+            async move { db::erased::forget(&store, ids).await }
+        });
         tokio::select! {
             () = monitor => {}
+            () = forgetting => {}
             () = draining.cancelled() => {}
         }
         Ok::<(), BoxError>(())

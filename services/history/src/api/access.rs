@@ -52,8 +52,12 @@ impl Access {
     }
 
     /// Decides again when a newer policy came into force meanwhile: what was withdrawn while the database was asked does
-    /// not leave.
+    /// not leave. Nor does anything while erasures are not heard of.
     pub(super) fn still_holds(&self, kinds: &BTreeSet<Kind>, app: &App) -> Result<(), Problem> {
+        if !app.forgetter.is_current() {
+            let detail = "erasures were not heard of for too long: nothing may be answered until the key store is back";
+            return Err(Problem::unavailable(detail, AGAIN));
+        }
         let at = app.clock.now();
         let policy = app.policy.current(at).ok_or_else(no_policy)?;
         if policy.snapshot().number == self.snapshot {

@@ -16,6 +16,7 @@ use authority_api::PolicyHandle;
 use axum::Router;
 use jointuse::Clock;
 use runtime::extract::Json;
+use seal::Forgetter;
 use store::Store;
 use utoipa::{
     Modify, OpenApi,
@@ -38,6 +39,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Which field carries which item.
     pub masks: Masks,
+    /// Whether erasures are heard of.
+    pub forgetter: Forgetter,
 }
 
 struct Bearer;

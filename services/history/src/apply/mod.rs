@@ -7,6 +7,7 @@
 //! New rows go in by COPY. What is there already is found by its key first; changed rows are deleted and copied anew.
 
 mod contacts;
+mod erased;
 mod interactions;
 mod known;
 mod organisations;
@@ -18,6 +19,7 @@ use diesel::{PgConnection, connection::SimpleConnection as _, prelude::*, sql_qu
 use jointuse::Kind;
 use store::StoreError;
 
+pub use self::erased::{erase, is_ready};
 use crate::record::{Incoming, What};
 
 /// Records of several topics, in offset order within each partition, and where reading goes on after them.
@@ -83,6 +85,7 @@ pub fn apply(conn: &mut PgConnection, batch: &Batch) -> Result<Applied, StoreErr
     conn.batch_execute(&format!("{PLANS}; SELECT {lock}({CONTACTS_LOCK})"))?;
 
     let done = lock_offsets(conn, batch)?;
+    let erased = erased::among(conn, &batch.records)?;
     let fresh = |record: &&Incoming| {
         let topic = batch.topics.get(&record.kind).map_or("", String::as_str);
         done.get(&(topic, record.partition)).is_none_or(|next| record.offset >= *next)
@@ -91,6 +94,10 @@ pub fn apply(conn: &mut PgConnection, batch: &Batch) -> Result<Applied, StoreErr
     for record in &batch.records {
         if !fresh(&record) {
             applied.count(record.kind, "repeated");
+            continue;
+        }
+        if erased::of(record).is_some_and(|contact| erased.contains(&contact)) {
+            applied.count(record.kind, "erased");
             continue;
         }
         match &record.what {

@@ -1,6 +1,7 @@
 //! The intake's own database: what was published before. No content, only keyed digests.
 
 pub mod contacts;
+pub mod erased;
 pub mod published;
 pub mod schema;
 

@@ -13,7 +13,10 @@ use diesel::{
 use store::{Store, StoreError};
 use uuid::Uuid;
 
-use super::schema::{published, superseded};
+use super::{
+    erased,
+    schema::{published, superseded},
+};
 use crate::judge::Id;
 
 /// What is known of an id.
@@ -60,10 +63,19 @@ pub struct Acknowledged {
     pub position: i64,
     /// Address key of a contact.
     pub email_key: Option<Uuid>,
+    /// Whom it is about, unless it is the contact itself.
+    pub contact: Option<Uuid>,
+}
+
+impl Acknowledged {
+    /// Whom it is about.
+    pub fn about(&self) -> Uuid {
+        self.contact.unwrap_or(self.record_id)
+    }
 }
 
 /// What a batch changes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Changes {
     /// Number of the topic.
     pub topic: i16,
@@ -148,6 +160,8 @@ pub async fn record(store: &Store, changes: Changes) -> Result<(), StoreError> {
 const COPY_FROM: usize = 32;
 
 fn write(conn: &mut PgConnection, changes: &Changes, copy: bool) -> Result<(), StoreError> {
+    let rest = erased::without(conn, changes)?;
+    let changes = rest.as_ref().unwrap_or(changes);
     if copy && changes.new.len() >= COPY_FROM {
         copy_from(published::table).from_insertable(&changes.new).execute(conn)?;
     } else {
@@ -183,11 +197,12 @@ fn upsert(conn: &mut PgConnection, rows: &[Acknowledged]) -> Result<(), StoreErr
         };
     }
     sql_query(
-        "INSERT INTO published (topic, record_id, fingerprint, rank, filled, import, partition, position, email_key)
-         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        "INSERT INTO published (topic, record_id, fingerprint, rank, filled, import, partition, position, email_key, contact)
+         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT (record_id, topic) DO UPDATE SET
             fingerprint = excluded.fingerprint, rank = excluded.rank, filled = excluded.filled, import = excluded.import,
-            partition = excluded.partition, position = excluded.position, email_key = excluded.email_key
+            partition = excluded.partition, position = excluded.position, email_key = excluded.email_key,
+            contact = excluded.contact
          WHERE published.partition <> excluded.partition OR published.position < excluded.position",
     )
     .bind::<Array<SmallInt>, _>(column!(topic))
@@ -199,6 +214,7 @@ fn upsert(conn: &mut PgConnection, rows: &[Acknowledged]) -> Result<(), StoreErr
     .bind::<Array<Integer>, _>(column!(partition))
     .bind::<Array<BigInt>, _>(column!(position))
     .bind::<Array<Nullable<SqlUuid>>, _>(column!(email_key))
+    .bind::<Array<Nullable<SqlUuid>>, _>(column!(contact))
     .execute(conn)?;
     Ok(())
 }

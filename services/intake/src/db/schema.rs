@@ -11,6 +11,7 @@ diesel::table! {
         partition -> Integer,
         position -> BigInt,
         email_key -> Nullable<Uuid>,
+        contact -> Nullable<Uuid>,
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use seal::Scratch;
+use seal::{Contact, Scratch};
 use uuid::Uuid;
 
 use super::{
@@ -118,6 +118,7 @@ impl Import {
                 partition: written.partition,
                 position: written.offset,
                 email_key: row.email_key.map(Uuid::from_bytes),
+                contact: Some(*Contact::from(&row.contact).as_bytes()).filter(|id| *id != row.id).map(Uuid::from_bytes),
             };
             if *new { &mut changes.new } else { &mut changes.changed }.push(acknowledged);
         }

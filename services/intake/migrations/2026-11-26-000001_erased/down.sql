@@ -1,0 +1,3 @@
+DROP TABLE erased;
+DROP INDEX published_contact;
+ALTER TABLE published DROP COLUMN contact;
