@@ -4,6 +4,7 @@
 
 pub mod client;
 pub mod client_config;
+pub mod erasure;
 pub mod keys;
 pub mod schemas;
 pub mod signed;
@@ -13,6 +14,7 @@ pub mod watch;
 
 pub use client::{AuthorityClient, ClientError};
 pub use client_config::ClientConfig;
+pub use erasure::{Certificate, SignedCertificate};
 pub use keys::{KeyError, PublicKey, SigningKey};
 pub use signed::{SignedSnapshot, SignedSnapshotError, SnapshotSigner};
 pub use token::{Audience, Claims, TokenError, TokenSigner, verify_token};
