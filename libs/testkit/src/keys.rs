@@ -74,8 +74,13 @@ impl Keys {
 
     /// The sections `[keys]` of a service's configuration.
     pub fn toml(&self) -> String {
-        let (url, password, key) = (&self.url, self.password_file.display(), self.key_file.display());
-        format!("[keys]\nkey_file = '{key}'\n\n[keys.database]\nurl = '{url}'\npassword_file = '{password}'\n\n")
+        format!("[keys]\nkey_file = '{}'\n\n{}", self.key_file.display(), self.database_toml())
+    }
+
+    /// The section `[keys.database]` alone, for who erases and opens nothing.
+    pub fn database_toml(&self) -> String {
+        let (url, password) = (&self.url, self.password_file.display());
+        format!("[keys.database]\nurl = '{url}'\npassword_file = '{password}'\n\n")
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Config {
     pub(crate) evidence: EvidenceConfig,
     pub(crate) throttle: ThrottleConfig,
     pub(crate) cluster: ClusterConfig,
+    pub(crate) keys: KeysConfig,
+    pub(crate) erasures: ErasuresConfig,
     pub(crate) telemetry: TelemetryConfig,
     pub(crate) shutdown: ShutdownConfig,
 }
@@ -89,6 +91,21 @@ pub(crate) struct ClusterConfig {
     pub(crate) services: BTreeMap<String, SecretFile>,
 }
 
+/// The key store, without key-encryption keys: who erases opens nothing.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeysConfig {
+    pub(crate) database: store::DatabaseConfig,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ErasuresConfig {
+    pub(crate) ledger_file: PathBuf,
+    pub(crate) heard_within_ms: u64,
+    pub(crate) forgotten_by: Vec<String>,
+}
+
 impl Settings for Config {
     fn telemetry(&self) -> &TelemetryConfig {
         &self.telemetry
@@ -155,6 +172,16 @@ impl Settings for Config {
             "only logins that begin with ju- are managed",
         );
         require(
+            !self.erasures.ledger_file.as_os_str().is_empty(),
+            "erasures.ledger_file",
+            "must be named: without it a restore would bring erased people back",
+        );
+        require(
+            (1..=3_600_000).contains(&self.erasures.heard_within_ms),
+            "erasures.heard_within_ms",
+            "must be between 1 and 3600000",
+        );
+        require(
             self.public.url.is_empty()
                 || self.public.url.starts_with("http://")
                 || self.public.url.starts_with("https://"),
@@ -174,6 +201,11 @@ impl Settings for Config {
         invalid.extend(database.and_then(|file| Invalid::secret("database.password_file", file)));
         for (login, file) in &self.cluster.services {
             invalid.extend(Invalid::secret(&format!("cluster.services.{login}"), file));
+        }
+        let keys = self.keys.database.password_file.as_ref();
+        invalid.extend(keys.and_then(|file| Invalid::secret("keys.database.password_file", file)));
+        if let Err(error) = self.keys.database.validate() {
+            invalid.push(Invalid::new("keys.database", error.to_string()));
         }
         if let Err(error) = self.database.validate() {
             invalid.push(Invalid::new("database", error.to_string()));

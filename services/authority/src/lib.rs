@@ -11,6 +11,7 @@ mod cli;
 mod cluster;
 mod config;
 mod db;
+mod erasure;
 mod error;
 mod issue;
 mod keygen;

@@ -7,13 +7,14 @@ use bus::{ProduceOptions, Producer};
 use jointuse::{Clock, SystemClock};
 use runtime::{BoxError, Context, SecretFile};
 use store::Store;
+use tokio::sync::Notify;
 
 use crate::{
     api,
     auth::throttle::Throttle,
     cluster::{self, Cluster},
     config::Config,
-    db,
+    db, erasure,
     issue::{self, Issuer, IssuerParts, RuleBook},
     link::ClusterLink,
     metrics::Metrics,
@@ -49,6 +50,7 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
         link: Arc::new(ClusterLink::new()),
         cluster: Cluster::new(&config)?,
         throttle: Throttle::new(&config.throttle),
+        erasing: Notify::new(),
         metrics: Metrics::new(),
         config,
     });
@@ -57,6 +59,7 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
     let issuer = Issuer::new(parts(&app, &ctx, rules)?, inbox);
     ctx.spawn("policy", issuer.run(ctx.stopping()));
     cluster::spawn(&ctx, &app);
+    erasure::spawn(&ctx, &app, signing_key(&app.config.policy_issue.key_file)?)?;
     let router = api::router(&app).merge(ctx.admin_router());
     ctx.spawn_http("http", listener, router);
     Ok(())

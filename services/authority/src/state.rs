@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use authority_api::TokenSigner;
 use jointuse::Clock;
 use store::Store;
+use tokio::sync::Notify;
 
 use crate::{
     auth::throttle::Throttle,
@@ -34,6 +35,8 @@ pub(crate) struct App {
     /// Administers the brokers.
     pub(crate) cluster: Cluster,
     pub(crate) throttle: Throttle,
+    /// Wakes the task that erases.
+    pub(crate) erasing: Notify,
     pub(crate) metrics: Metrics,
 }
 

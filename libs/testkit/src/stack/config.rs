@@ -37,6 +37,9 @@ impl Stack {
                 ],
             );
         }
+        if name == Name::Authority {
+            text.push_str(&self.keys.database_toml());
+        }
         if matches!(name, Name::Hub | Name::Intake | Name::History) {
             text.push_str(&self.keys.toml());
         }
@@ -62,6 +65,7 @@ impl Stack {
                     .map(|service| Ok((service.login(), secret(&format!("{}-kafka", service.as_str()))?)))
                     .collect();
                 section("cluster.services", &logins?);
+                section("erasures", &[("ledger_file", quoted(&state.join("erasures.jsonl").display().to_string()))]);
             }
             Name::Hub => {
                 section("admin", &[listen(self.layout.hub_admin)]);

@@ -4,6 +4,7 @@ mod activity;
 mod companies;
 mod credentials;
 mod decide;
+mod erasures;
 mod grants;
 mod notices;
 mod oauth;
@@ -53,6 +54,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(credentials::routes())
         .merge(policy::routes())
         .merge(cluster::routes())
+        .merge(erasures::routes())
         .merge(activity::routes())
         .merge(oauth::routes())
 }

@@ -17,6 +17,7 @@ use Need::{Any, Open};
 const EVERYBODY: Need = Any(&[Steward, AccessOfficer, PrivacyOfficer, Auditor]);
 const STEWARD: Need = Any(&[Steward]);
 const ACCESS: Need = Any(&[AccessOfficer]);
+const PRIVACY: Need = Any(&[PrivacyOfficer]);
 /// Stopping is open to more people than starting.
 const STOP_COMPANY: Need = Any(&[Steward, PrivacyOfficer]);
 const STOP_ACCESS: Need = Any(&[AccessOfficer, PrivacyOfficer]);
@@ -69,6 +70,10 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/v1/cluster/apply", STEWARD),
     ("GET", "/v1/cluster/drift", EVERYBODY),
     ("POST", "/v1/cluster/topics/{name}/accept", STEWARD),
+    ("POST", "/v1/erasures", PRIVACY),
+    ("GET", "/v1/erasures", EVERYBODY),
+    ("GET", "/v1/erasures/{id}", EVERYBODY),
+    ("GET", "/v1/erasures/{id}/certificate", EVERYBODY),
     ("GET", "/v1/activity", EVERYBODY),
     ("POST", "/oauth/token", Open),
     ("GET", "/.well-known/jwks.json", Open),

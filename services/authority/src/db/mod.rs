@@ -3,6 +3,7 @@
 pub(crate) mod activity;
 pub(crate) mod companies;
 pub(crate) mod credentials;
+pub(crate) mod erasures;
 pub(crate) mod grants;
 pub(crate) mod notices;
 pub(crate) mod operators;

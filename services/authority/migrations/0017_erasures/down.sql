@@ -1,0 +1,3 @@
+DROP TABLE erasure_tombstone;
+DROP TABLE erasure_step;
+DROP TABLE erasure;
