@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use authority_api::types::Manager;
+use authority_api::{erasure::ErasureReason, types::Manager};
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
-use jointuse::{CompanyId, CorporateNumber, ItemId, Login, OperatorName, PurposeId, TopicName};
+use jointuse::{CompanyId, ContactId, CorporateNumber, ItemId, Login, OperatorName, PurposeId, TopicName};
 use policy::Action;
+use uuid::Uuid;
 
 /// Decide who shares what with whom in PERSOL's joint use, and see why.
 ///
@@ -88,11 +89,68 @@ pub(crate) enum Command {
     /// Schemas in the registry.
     #[command(subcommand)]
     Schema(SchemaCommand),
+    /// Erase contacts, for ever: their records can be read by nobody any more, and no restore brings them back.
+    ///
+    /// For a person, name all contacts that history names for it.
+    Erase(EraseArgs),
+    /// Erasures: how far they are, and their certificates.
+    #[command(subcommand)]
+    Erasure(ErasureCommand),
     /// Who did what, newest first.
     Activity {
         /// How many.
         #[arg(long, default_value_t = 50)]
         limit: u32,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EraseArgs {
+    /// A contact id; may be given several times.
+    #[arg(long = "contact", required_unless_present = "contacts_file")]
+    pub(crate) contacts: Vec<ContactId>,
+    /// File with contact ids, one a line.
+    #[arg(long)]
+    pub(crate) contacts_file: Option<PathBuf>,
+    /// The person whose contacts they are, for the record.
+    #[arg(long)]
+    pub(crate) person: Option<Uuid>,
+    /// principal-request, no-longer-needed, unlawful or publisher-request.
+    #[arg(long, value_parser = reason)]
+    pub(crate) reason: ErasureReason,
+    /// Tell each step as it is done, and return when all are.
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+/// A word as the API has it.
+fn reason(word: &str) -> Result<ErasureReason, String> {
+    let unknown = "must be principal-request, no-longer-needed, unlawful or publisher-request";
+    serde_json::from_value(serde_json::Value::String(word.to_owned())).map_err(|_| unknown.to_owned())
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ErasureCommand {
+    /// List erasures, newest first.
+    List,
+    /// Show one.
+    Show {
+        /// Which.
+        id: Uuid,
+        /// Wait until it is finished.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Print the signed certificate of a finished one.
+    Certificate {
+        /// Which.
+        id: Uuid,
+        /// Also write it to this file.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// PEM file of the authority's public policy key: verify the signature, and print what is in it.
+        #[arg(long)]
+        trusted: Vec<PathBuf>,
     },
 }
 

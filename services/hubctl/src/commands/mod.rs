@@ -3,6 +3,7 @@
 mod cluster;
 mod company;
 mod credential;
+mod erasure;
 mod grant;
 mod notice;
 mod policy_view;
@@ -35,6 +36,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Policy(command) => policy_view::run(&context, command).await,
         Command::Cluster(command) => cluster::run(&context, command).await,
         Command::Schema(command) => schema::run(&context, command).await,
+        Command::Erase(args) => erasure::erase(&context, args).await,
+        Command::Erasure(command) => erasure::run(&context, command).await,
         Command::Activity { limit } => activity(&context, limit).await,
     }
 }
