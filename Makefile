@@ -13,7 +13,7 @@ FUZZED  := wire contract
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test up status logs down clean bench fuzz fmt lint doc deny
+.PHONY: help setup build demo test up status logs down backup restore clean bench fuzz fmt lint doc deny
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -45,6 +45,12 @@ logs: $(LOCAL) ## Show the logs' last lines (make logs SERVICE=hub FOLLOW=1)
 
 down: $(LOCAL) ## Stop the stack; its data stays
 	@$(LOCAL) down
+
+backup: $(LOCAL) ## Back the databases up while they are in use (make backup TO=folder)
+	@$(LOCAL) backup $(if $(TO),--out $(TO))
+
+restore: $(LOCAL) ## Stop the stack and put a backup back (make restore FROM=folder); then `make up`
+	@$(LOCAL) restore --from $(FROM)
 
 clean: $(LOCAL) ## Stop the stack and remove its data and logs; downloads and the build stay
 	@$(LOCAL) clean

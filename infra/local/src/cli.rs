@@ -47,6 +47,18 @@ pub enum Command {
         #[arg(short = 'n', long, default_value_t = 40)]
         lines: u32,
     },
+    /// Back all databases up while they are in use
+    Backup {
+        /// Folder, which must not exist; one below local/backups, named by the time, if not given
+        #[arg(long)]
+        out: Option<std::path::PathBuf>,
+    },
+    /// Stop everything and put a backup of the databases back; the next `up` replays all erasures before anything serves
+    Restore {
+        /// Folder of the backup
+        #[arg(long)]
+        from: std::path::PathBuf,
+    },
     /// Stop everything and remove data, logs and files written for people; downloads stay
     Clean,
     /// Write sample files: made-up cards and events with the shapes and oddities of real exports

@@ -1,5 +1,6 @@
 //! What the local stack is filled and shown with: sample files, the seed, and the story that `make demo` tells.
 
+pub mod backup;
 pub mod cli;
 pub mod demo;
 pub mod error;

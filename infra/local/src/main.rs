@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use local_stack::{
+    backup,
     cli::{Cli, Command},
     demo,
     error::LocalError,
@@ -39,6 +40,12 @@ async fn run(command: Command) -> Result<ExitCode, LocalError> {
         Command::Down => println!("{}", if up::down().await? { "stopped" } else { "nothing was running" }),
         Command::Status { json } => return Ok(show_status(json).await),
         Command::Logs { service, follow, lines } => housekeeping::logs(service.as_deref(), follow, lines)?,
+        Command::Backup { out } => println!("backed up to {}", backup::backup(out).await?.display()),
+        Command::Restore { from } => {
+            let stopped = backup::restore(&from).await?;
+            println!("{}restored {}", if stopped { "stopped, " } else { "" }, from.display());
+            println!("start it with `make up`: the authority replays all erasures before anything serves");
+        }
         Command::Clean => {
             up::down().await?;
             housekeeping::clean()?;

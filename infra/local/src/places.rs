@@ -6,6 +6,7 @@
 //! local/run/running.json what runs now, and where (see `Running`)
 //! local/run/supervisor.* pid and log of the process that holds the stack
 //! local/hub.env          addresses for a shell: `. local/hub.env`
+//! local/backups/       backups of the databases
 //! local/clients/         client configurations of the sample subscriptions
 //! ```
 use std::path::PathBuf;
@@ -43,6 +44,11 @@ pub fn supervisor_log() -> PathBuf {
 /// Addresses for a shell.
 pub fn hub_env() -> PathBuf {
     local().join("hub.env")
+}
+
+/// Backups of the databases.
+pub fn backups() -> PathBuf {
+    local().join("backups")
 }
 
 /// Client configurations of the sample subscriptions.

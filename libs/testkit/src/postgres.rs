@@ -189,6 +189,25 @@ impl Postgres {
         }
     }
 
+    /// Copies all databases to a folder that must not exist, while they are in use: `pg_basebackup` with the write-ahead
+    /// log that belongs to it.
+    ///
+    /// # Errors
+    /// When the server refuses or the folder cannot be written.
+    pub async fn backup(&self, to: &Path) -> Result<()> {
+        backup(self.port, &self.password, to).await
+    }
+
+    /// Stops the server, if it runs, and puts a backup in the place of its data; what was there is kept beside it. It is
+    /// started by [`Postgres::restart`], recovers, and begins a new timeline, as every restore does.
+    ///
+    /// # Errors
+    /// When it does not stop or the files cannot be written.
+    pub async fn restore(&mut self, from: &Path) -> Result<()> {
+        self.stop().await?;
+        restore(&self.data, from).await
+    }
+
     /// Whether it runs.
     pub fn is_running(&mut self) -> bool {
         self.process.is_running()
@@ -206,6 +225,56 @@ impl Postgres {
             })
             .await
     }
+}
+
+/// [`Postgres::backup`] of a server that another process started at this directory.
+///
+/// # Errors
+/// As there.
+pub async fn backup_at(directory: &Path, to: &Path) -> Result<()> {
+    let data = data_folder(directory, server_user().as_deref())?;
+    let read = |path: PathBuf| std::fs::read_to_string(&path).at("read", path);
+    let port = read(directory.join("port"))?;
+    let port = port.trim().parse().map_err(|_| Error::Answer { what: "the port".to_owned(), answer: port.clone() })?;
+    backup(port, read(data.join("admin-password"))?.trim(), to).await
+}
+
+async fn backup(port: u16, password: &str, to: &Path) -> Result<()> {
+    let backup = Launch::new(paths::postgres_bin()?.join("pg_basebackup"))
+        .args(["--host=127.0.0.1".to_owned(), format!("--port={port}"), format!("--username={ADMIN}")])
+        .args(["--wal-method=stream", "--checkpoint=fast", "--no-password"])
+        .arg(format!("--pgdata={}", to.display()))
+        .env("PGPASSWORD", password);
+    run(&backup, "").await.map(|_| ())
+}
+
+/// [`Postgres::restore`] of a server that is stopped and was started at this directory.
+///
+/// # Errors
+/// When there is none, or the files cannot be written.
+pub async fn restore_at(directory: &Path, from: &Path) -> Result<()> {
+    restore(&data_folder(directory, server_user().as_deref())?, from).await
+}
+
+async fn restore(data: &Path, from: &Path) -> Result<()> {
+    std::fs::metadata(from.join("backup_label")).at("find the backup in", from)?;
+    let new = data.with_extension("restored");
+    let _ = std::fs::remove_dir_all(&new);
+    copy(from, &new).await?;
+    // By this it recovers as from an archive, and so on a timeline of its own; all it needs is in the backup.
+    let signal = new.join("recovery.signal");
+    std::fs::write(&signal, "").at("write", &signal)?;
+    let settings = new.join("postgresql.auto.conf");
+    let mut text = std::fs::read_to_string(&settings).unwrap_or_default();
+    text.push_str("restore_command = 'false'\n");
+    std::fs::write(&settings, text).at("write", &settings)?;
+    if let Some(user) = server_user() {
+        run(&Launch::new("chown").args(["-R".to_owned(), user, new.display().to_string()]), "").await?;
+    }
+    let before = data.with_extension("before-restore");
+    let _ = std::fs::remove_dir_all(&before);
+    std::fs::rename(data, &before).at("put aside", data)?;
+    std::fs::rename(&new, data).at("put the backup at", data)
 }
 
 fn launch(data: &Path, port: u16, user: Option<String>) -> Result<Launch> {
