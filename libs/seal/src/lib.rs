@@ -49,7 +49,8 @@ pub use kek::{Kek, KekError, KekId, KeyFile, KeyFileError};
 pub use kek::{Pkcs11, Pkcs11Config, Pkcs11Error};
 pub use key::{ContactKey, DataKey, KeyName};
 pub use keystore::{
-    Answers, Changes, Fence, Fences, Forgotten, KeyError, KeyState, KeyStore, Progress, Remains, Resolved, Rewrapped, Versions,
+    Answers, Changes, Fence, Fences, Forgotten, KeyError, KeyState, KeyStore, Progress, Remains, Resolved, Rewrapped,
+    Versions,
 };
 pub use place::{Place, Scratch};
 

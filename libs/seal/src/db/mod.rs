@@ -6,7 +6,8 @@ pub(crate) mod keks;
 pub(crate) mod keys;
 
 use diesel::{
-    OptionalExtension as _, PgConnection, QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _,
+    OptionalExtension as _, PgConnection, QueryableByName, RunQueryDsl as _,
+    connection::SimpleConnection as _,
     sql_query,
     sql_types::{BigInt, Bool, Uuid as SqlUuid},
 };

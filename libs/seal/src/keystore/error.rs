@@ -21,7 +21,9 @@ pub enum KeyError {
     #[error(transparent)]
     Seal(#[from] SealError),
     /// The database was restored, promoted or moved, and some fences may be missing.
-    #[error("the key store was restored and its fences were not replayed: the authority does it from its ledger of erasures")]
+    #[error(
+        "the key store was restored and its fences were not replayed: the authority does it from its ledger of erasures"
+    )]
     Restored,
     /// Keys are destroyed behind a fence only.
     #[error("the contact {contact} is not fenced: its key stays")]

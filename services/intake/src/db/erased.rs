@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use diesel::{
-    PgConnection, QueryableByName, RunQueryDsl as _, connection::SimpleConnection as _, sql_query,
+    PgConnection, QueryableByName, RunQueryDsl as _,
+    connection::SimpleConnection as _,
+    sql_query,
     sql_types::{Array, Uuid as SqlUuid},
 };
 use store::{Store, StoreError};
