@@ -48,7 +48,7 @@ async fn a_fence_is_for_ever() {
     let fences = keys.fences(None, 10).await.unwrap();
     assert_eq!(fences.len(), 2);
     assert!(fences.iter().all(|fence| fence.fenced == at() && fence.destroyed == Some(at())), "{fences:?}");
-    for statement in ["DELETE FROM keys.fence", "TRUNCATE keys.fence"] {
+    for statement in ["DELETE FROM keys.fence", "TRUNCATE keys.fence CASCADE"] {
         let refused = rig.postgres.sql("keys", statement).await.unwrap_err().to_string();
         assert!(refused.contains("a fence is for ever"), "{refused}");
     }
