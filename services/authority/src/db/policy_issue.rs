@@ -24,6 +24,15 @@ pub(crate) fn lock(conn: &mut PgConnection) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Goes on with numbers that were never used, whatever was forgotten by a restore: microseconds since 1970, of which far
+/// fewer were used up since.
+pub(crate) fn leap(conn: &mut PgConnection, at: DateTime<Utc>) -> Result<(), StoreError> {
+    diesel::update(policy_issue::table.filter(policy_issue::number.lt(at.timestamp_micros())))
+        .set(policy_issue::number.eq(at.timestamp_micros()))
+        .execute(conn)?;
+    Ok(())
+}
+
 /// What the next snapshot is numbered, and when the last decision in it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Numbered {

@@ -81,6 +81,10 @@ pub(super) async fn replay(
         for entry in &entries {
             added += usize::from(db::erasures::add(conn, entry.erasure, &entry.asked)?);
         }
+        if !complete {
+            // Services have seen higher numbers of snapshots than this database knows, and would ignore those that follow.
+            db::policy_issue::leap(conn, at)?;
+        }
         Ok::<_, StoreError>(added)
     };
     let taken_up = store.run_tx("erasures_take_up", add).await?;
