@@ -42,7 +42,7 @@ pub enum Role {
     Steward,
     /// Asks for and approves publications and subscriptions, issues and revokes credentials.
     AccessOfficer,
-    /// Suspends companies and grants; handles requests of principals (later).
+    /// Suspends companies and grants, erases; handles requests of principals (later).
     PrivacyOfficer,
     /// Reads everything, changes nothing.
     Auditor,
