@@ -28,9 +28,11 @@ const LONG: Duration = Duration::from_secs(90);
 fn builder() -> StackBuilder {
     let mut builder = Stack::builder().env(Name::Authority, "AUTHORITY__ERASURES__HEARD_WITHIN_MS", "2000");
     for (name, prefix) in [(Name::Hub, "HUB"), (Name::Intake, "INTAKE"), (Name::History, "HISTORY")] {
-        builder = builder
-            .env(name, &format!("{prefix}__KEYS__CACHE__POLL_MS"), "100")
-            .env(name, &format!("{prefix}__KEYS__CACHE__MAX_STALENESS_MS"), "2000");
+        builder = builder.env(name, &format!("{prefix}__KEYS__CACHE__POLL_MS"), "100").env(
+            name,
+            &format!("{prefix}__KEYS__CACHE__MAX_STALENESS_MS"),
+            "2000",
+        );
     }
     builder
 }
@@ -156,13 +158,15 @@ async fn an_erased_contact_is_gone_everywhere_and_does_not_come_back() {
     accepted(&publisher, Kind::Transaction, &deals).await;
     until_found(&history, "erased").await;
     until_found(&history, "other").await;
-    let mut all =
-        vec![value(CONTACT, &erased), value(CONTACT, &other), value(TRANSACTION, &other)];
+    let mut all = vec![value(CONTACT, &erased), value(CONTACT, &other), value(TRANSACTION, &other)];
     all.extend(vec![value(TRANSACTION, &erased); 2]);
     all.sort();
     assert_eq!(through_the_hub(&rig, "before").await, all);
     let before = on_the_broker(&rig).await;
-    assert_eq!(rig.sql(Name::Intake, &format!("SELECT count(*) FROM published WHERE contact = '{erased}'")).await.trim(), "2");
+    assert_eq!(
+        rig.sql(Name::Intake, &format!("SELECT count(*) FROM published WHERE contact = '{erased}'")).await.trim(),
+        "2"
+    );
 
     // By the command line, as a privacy officer would.
     let authority = rig.stack.authority_url();
@@ -182,7 +186,8 @@ async fn an_erased_contact_is_gone_everywhere_and_does_not_come_back() {
     assert!(erasure.steps.is_sorted_by_key(|taken| taken.at));
 
     nothing_left(&rig, &erased).await;
-    let mut left = vec![value(CONTACT, &other), value(TRANSACTION, &other), (CONTACT.to_owned(), erased.clone(), false)];
+    let mut left =
+        vec![value(CONTACT, &other), value(TRANSACTION, &other), (CONTACT.to_owned(), erased.clone(), false)];
     left.sort();
     assert_eq!(through_the_hub(&rig, "after").await, left);
     assert_eq!((found(&history, "erased").await, found(&history, "other").await), (0, 1));
@@ -261,7 +266,8 @@ async fn a_kill_at_any_step_is_gone_on_from() {
         .await
         .unwrap();
         rig.stack.service(Name::Authority).unwrap().kill9();
-        let noted = rig.sql(Name::Authority, &format!("SELECT count(*) FROM erasure_step WHERE erasure = '{id}'")).await;
+        let noted =
+            rig.sql(Name::Authority, &format!("SELECT count(*) FROM erasure_step WHERE erasure = '{id}'")).await;
         let before = ErasureStep::ALL.iter().position(|other| *other == step).unwrap();
         assert_eq!(noted.trim(), before.to_string(), "{step:?}");
         rig.sql(Name::Authority, "DROP TRIGGER stop_here ON erasure_step; DROP FUNCTION stop_here").await;
@@ -307,7 +313,10 @@ async fn a_restore_brings_nobody_back() {
     rig.stack.postgres.restore(&backup).await.unwrap();
     rig.stack.postgres.restart().await.unwrap();
     assert_eq!(in_the_key_store(&rig, "wrapped", erased).await, "1", "the restore brought the key back");
-    assert_eq!(rig.sql(Name::History, &format!("SELECT count(*) FROM contact WHERE id = '{erased}'")).await.trim(), "1");
+    assert_eq!(
+        rig.sql(Name::History, &format!("SELECT count(*) FROM contact WHERE id = '{erased}'")).await.trim(),
+        "1"
+    );
 
     // All start, but the ledger is not there: nobody serves, and the authority says why.
     let ledger = rig.stack.directory().join("authority/state/erasures.jsonl");

@@ -151,11 +151,17 @@ impl Eraser {
             ErasureStep::Recorded => ledger.append(Entry { erasure: erasure.id, asked: erasure.asked.clone() })?,
             ErasureStep::Fenced => drop(fences.fence(&contacts, at).await?),
             ErasureStep::Destroyed => drop(fences.destroy(&contacts, at).await?),
-            ErasureStep::Heard if !self.is_heard(erasure, at) => return Ok(None),
-            ErasureStep::Heard => {}
+            ErasureStep::Heard => {
+                if !self.is_heard(erasure, at) {
+                    return Ok(None);
+                }
+            }
             ErasureStep::Tombstoned => self.bury(erasure).await?,
-            ErasureStep::Forgotten if self.forgotten(&contacts).await?.is_none() => return Ok(None),
-            ErasureStep::Forgotten => {}
+            ErasureStep::Forgotten => {
+                if self.forgotten(&contacts).await?.is_none() {
+                    return Ok(None);
+                }
+            }
             ErasureStep::Verified => self.verify(&contacts).await?,
             ErasureStep::Certified => self.certify(erasure, &contacts).await?,
         }

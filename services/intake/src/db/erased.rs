@@ -11,7 +11,7 @@ use diesel::{
 use store::{Store, StoreError};
 use uuid::Uuid;
 
-use super::published::Changes;
+use super::published::{Acknowledged, Changes};
 use crate::judge::Id;
 
 /// Held shared by whoever remembers what was published, and alone by whoever forgets: a batch that was sealed before its
@@ -49,7 +49,7 @@ struct Row {
 /// What may be remembered of a batch: nothing of those who were erased meanwhile.
 pub(super) fn without(conn: &mut PgConnection, changes: &Changes) -> Result<Option<Changes>, StoreError> {
     conn.batch_execute(&format!("SELECT pg_advisory_xact_lock_shared({LOCK})"))?;
-    let contacts: Vec<Uuid> = changes.new.iter().chain(&changes.changed).map(|row| row.about()).collect();
+    let contacts: Vec<Uuid> = changes.new.iter().chain(&changes.changed).map(Acknowledged::about).collect();
     let rows: Vec<Row> = sql_query("SELECT e.contact FROM erased e WHERE e.contact = ANY($1)")
         .bind::<Array<SqlUuid>, _>(contacts)
         .load(conn)?;
