@@ -42,6 +42,7 @@ pub mod context;
 pub mod extract;
 pub mod health;
 pub mod http;
+mod memory;
 pub mod metrics;
 pub mod problem;
 pub mod propagation;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use jointuse::{CompanyId, CorporateNumber, ItemId, Login, OperatorName, PurposeId, TopicName};
 use policy::Action;
+use seal::KekId;
 
 /// Decide who shares what with whom in PERSOL's joint use, and see why.
 ///
@@ -88,6 +89,11 @@ pub(crate) enum Command {
     /// Schemas in the registry.
     #[command(subcommand)]
     Schema(SchemaCommand),
+    /// Key-encryption keys, under which every contact's key is wrapped. Run these where a service runs.
+    ///
+    /// To rotate: `keys add` on one host, give the key file to all, `keys use` on all, then `keys rotate` and `keys retire`.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Who did what, newest first.
     Activity {
         /// How many.
@@ -108,6 +114,64 @@ pub(crate) struct MaybeBecause {
     /// Why, in one sentence; kept with the activity.
     #[arg(long, default_value = "")]
     pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysFrom {
+    /// Configuration file of a service on this host, for its section [keys].
+    #[arg(long, env = "HUBCTL_KEYS_CONFIG")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key file (mode 0600) with one new key, which is current. What is there is never overwritten.
+    Create {
+        /// The file.
+        file: PathBuf,
+        /// Id of the key: a-z, 0-9, '-' and '.'.
+        #[arg(long, default_value = "kek-1")]
+        id: KekId,
+    },
+    /// Add a new key, to the key file or on the device. It wraps nothing before it is made current.
+    Add {
+        /// Its id.
+        id: KekId,
+        #[command(flatten)]
+        from: KeysFrom,
+    },
+    /// Make a key of the key file the one that wraps. Only when every service has the file: services read it again when
+    /// they meet a key that they do not know.
+    Use {
+        /// Which.
+        id: KekId,
+        #[command(flatten)]
+        from: KeysFrom,
+    },
+    /// How many contacts' keys are wrapped under each key-encryption key.
+    Status {
+        #[command(flatten)]
+        from: KeysFrom,
+    },
+    /// Wrap every contact's key under the current key-encryption key. Touches no record, disturbs no service, and can be
+    /// stopped and run again: it goes on where it was.
+    Rotate {
+        #[command(flatten)]
+        from: KeysFrom,
+        /// Keys in one transaction.
+        #[arg(long, default_value_t = 1_000)]
+        batch: u32,
+        /// Only say how many keys would be wrapped anew.
+        #[arg(long)]
+        plan: bool,
+    },
+    /// Say for good that nothing is wrapped under a key, and take it out of this host's key file. Refused while something is.
+    Retire {
+        /// Which.
+        id: KekId,
+        #[command(flatten)]
+        from: KeysFrom,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -25,8 +25,17 @@ pub(crate) enum Failure {
     Usage(String),
     #[error(transparent)]
     Call(Box<ClientError>),
+    #[error(transparent)]
+    Keys(Box<dyn std::error::Error + Send + Sync>),
     #[error("{failed} of {all} changes could not be made; run `hubctl cluster plan` to see what is left")]
     Partly { failed: usize, all: usize },
+}
+
+impl Failure {
+    /// Of the key store, or of key-encryption keys.
+    pub(crate) fn keys(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Keys(Box::new(error))
+    }
 }
 
 impl From<ClientError> for Failure {

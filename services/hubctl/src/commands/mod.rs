@@ -4,6 +4,7 @@ mod cluster;
 mod company;
 mod credential;
 mod grant;
+mod keys;
 mod notice;
 mod policy_view;
 mod schema;
@@ -35,6 +36,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Policy(command) => policy_view::run(&context, command).await,
         Command::Cluster(command) => cluster::run(&context, command).await,
         Command::Schema(command) => schema::run(&context, command).await,
+        Command::Keys(command) => keys::run(&context, command).await,
         Command::Activity { limit } => activity(&context, limit).await,
     }
 }
