@@ -66,7 +66,9 @@ async fn a_key_encryption_key_is_changed_while_all_runs() {
     assert!(hubctl(&config, &["retire", "kek-1"]).await.unwrap_err().contains("is the current key"));
     hubctl(&config, &["use", "kek-2"]).await.unwrap();
     assert!(hubctl(&config, &["retire", "kek-1"]).await.unwrap_err().contains("40 keys are still wrapped"));
-    stack.service(Name::Intake).unwrap().restart().await.unwrap();
+    let service = stack.service(Name::Intake).unwrap();
+    service.stop().await.unwrap();
+    service.restart().await.unwrap();
     publish(&stack, &member, 40).await;
     let counts = json!([{"id": "kek-1", "current": false, "keys": 40}, {"id": "kek-2", "current": true, "keys": 40}]);
     assert_eq!(hubctl(&config, &["status"]).await, Ok(counts.clone()));
@@ -79,7 +81,9 @@ async fn a_key_encryption_key_is_changed_while_all_runs() {
     hubctl(&config, &["retire", "kek-1"]).await.unwrap();
     let file = std::fs::read_to_string(stack.keys.key_file()).unwrap();
     assert!(file.contains("current kek-2") && !file.contains("kek-1"), "the old key is gone");
-    stack.service(Name::Hub).unwrap().restart().await.unwrap();
+    let service = stack.service(Name::Hub).unwrap();
+    service.stop().await.unwrap();
+    service.restart().await.unwrap();
     assert_eq!(readable(&stack, &member.subscription, "after").await, 80);
     publish(&stack, &member, 80).await;
     assert_eq!(hubctl(&config, &["status"]).await, Ok(json!([{"id": "kek-2", "current": true, "keys": 120}])));
