@@ -101,6 +101,7 @@ async fn drift() {
         login: "ju-authority".to_owned(),
         password_file: secret::SecretFile::new(stack.directory().join("secrets/authority-kafka")),
         security: bus::Security::default(),
+        trust_file: None,
     };
     let admin = Controller::new(&kafka, "test", Duration::from_secs(10)).unwrap();
     let mut cluster = Cluster { stack, desk, member, admin };

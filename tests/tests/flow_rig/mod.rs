@@ -55,6 +55,7 @@ impl Rig {
             login: ADMIN.into(),
             password_file: SecretFile::new(file),
             security: Security::default(),
+            trust_file: None,
         }
     }
 

@@ -44,6 +44,7 @@ impl Rig {
             login: "ju-intake".into(),
             password_file: SecretFile::new(stack.directory().join("secrets/intake-kafka")),
             security: Security::default(),
+            trust_file: None,
         };
         let producer = Producer::new(&kafka, "tests", ProduceOptions::default()).unwrap();
         let sealer = stack.keys.sealer().await.unwrap();

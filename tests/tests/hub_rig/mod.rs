@@ -90,6 +90,7 @@ impl Rig {
             login: ADMIN.into(),
             password_file: SecretFile::new(secret("admin", kafka.password(ADMIN))),
             security: Security::default(),
+            trust_file: None,
         };
         let admin = Controller::new(&admin_config, "tests", Duration::from_secs(30)).unwrap();
         let replication = i16::try_from(kafka.node_ids().len()).unwrap();
