@@ -1,10 +1,15 @@
 //! A small client of the authority's REST API, for `hubctl`, the local stack and tests.
 
+use std::path::Path;
+
 use jointuse::Login;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::types::{Session, SignIn, TokenAnswer};
+use crate::{
+    http::{self, HttpError},
+    types::{Session, SignIn, TokenAnswer},
+};
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +73,20 @@ impl std::fmt::Debug for AuthorityClient {
 impl AuthorityClient {
     /// For the authority at `base`, e.g. `http://127.0.0.1:8080`.
     pub fn new(base: &str) -> Self {
-        Self { base: base.trim_end_matches('/').to_owned(), token: None, http: reqwest::Client::new() }
+        Self::with_http(base, reqwest::Client::new())
+    }
+
+    /// The same, believing only certificates of the authorities in the PEM file `trust`; without one, those that the
+    /// operating system believes.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub fn trusting(base: &str, trust: Option<&Path>) -> Result<Self, HttpError> {
+        Ok(Self::with_http(base, http::build(base, trust, None)?))
+    }
+
+    fn with_http(base: &str, http: reqwest::Client) -> Self {
+        Self { base: base.trim_end_matches('/').to_owned(), token: None, http }
     }
 
     /// The same, with an operator's token.

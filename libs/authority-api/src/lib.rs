@@ -1,9 +1,10 @@
 //! What the authority says to the rest: REST types and a client ([`types`], [`client`]), the signed policy
-//! ([`signed`], [`watch`]), access tokens ([`token`]), registered schemas by id ([`schemas`]) and ready client configurations
-//! ([`client_config`]).
+//! ([`signed`], [`watch`]), access tokens ([`token`]), registered schemas by id ([`schemas`]), ready client configurations
+//! ([`client_config`]) and HTTP clients that know whom to believe ([`http`]).
 
 pub mod client;
 pub mod client_config;
+pub mod http;
 pub mod keys;
 pub mod schemas;
 pub mod signed;
@@ -13,6 +14,7 @@ pub mod watch;
 
 pub use client::{AuthorityClient, ClientError};
 pub use client_config::ClientConfig;
+pub use http::{HttpError, RegistryConfig};
 pub use keys::{KeyError, PublicKey, SigningKey};
 pub use signed::{SignedSnapshot, SignedSnapshotError, SnapshotSigner};
 pub use token::{Audience, Claims, TokenError, TokenSigner, verify_token};

@@ -178,6 +178,7 @@ impl Settings for Config {
         if let Err(error) = self.database.validate() {
             invalid.push(Invalid::new("database", error.to_string()));
         }
+        invalid.extend(self.http.invalid());
         if let Err(error) = self.kafka.validate() {
             invalid.push(Invalid::new("kafka", error.to_string()));
         }

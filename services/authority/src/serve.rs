@@ -32,7 +32,9 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
     store.migrate(db::MIGRATIONS).await?;
 
     let listener = ctx.listen("http", config.http.listen).await?;
+    let tls = ctx.identity("http", config.http.tls.as_ref())?;
     let public_url = match config.public.url.trim_end_matches('/') {
+        "" if tls.is_some() => format!("https://{}", listener.local_addr()?),
         "" => format!("http://{}", listener.local_addr()?),
         url => url.to_owned(),
     };
@@ -58,7 +60,7 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
     ctx.spawn("policy", issuer.run(ctx.stopping()));
     cluster::spawn(&ctx, &app);
     let router = api::router(&app).merge(ctx.admin_router());
-    ctx.spawn_http("http", listener, router);
+    ctx.spawn_http("http", listener, tls, router);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use authority_api::PolicyConfig;
+use authority_api::{PolicyConfig, RegistryConfig};
 use bus::KafkaConfig;
 use runtime::{
     Invalid, Settings,
@@ -34,14 +34,6 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// Stopping.
     pub shutdown: ShutdownConfig,
-}
-
-/// `[registry]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegistryConfig {
-    /// Base URL; `/schemas/ids/{id}` is read below it.
-    pub url: String,
 }
 
 /// `[apply]`.
@@ -86,9 +78,10 @@ impl Settings for Config {
             let what = "name the PEM file of the authority's public policy key: without one nothing can be decided";
             invalid.push(Invalid::new("policy.trusted_keys", what));
         }
-        if !self.registry.url.starts_with("http://") && !self.registry.url.starts_with("https://") {
-            invalid.push(Invalid::new("registry.url", "must begin with http:// or https://"));
+        if let Err(error) = self.registry.validate() {
+            invalid.push(Invalid::new("registry.url", error.to_string()));
         }
+        invalid.extend(self.http.invalid());
         if !(1..=50_000).contains(&self.apply.batch_records) {
             invalid.push(Invalid::new("apply.batch_records", "must be 1 to 50000"));
         }

@@ -79,7 +79,8 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
 
     let app = Arc::new(api::App { store, policy, clock, metrics, masks: Masks::load()? });
     let listener = context.listen("http", config.http.listen).await?;
-    context.spawn_http("http", listener, api::router(app).merge(context.admin_router()));
+    let tls = context.identity("http", config.http.tls.as_ref())?;
+    context.spawn_http("http", listener, tls, api::router(app).merge(context.admin_router()));
     Ok(())
 }
 
@@ -113,7 +114,7 @@ async fn consume(
     let ApplyConfig { batch_records, .. } = config.apply;
     let options = ConsumeOptions { batch_records, batch_wait: config.apply.batch_wait(), ..ConsumeOptions::default() };
     let consumer = Consumer::new(&config.kafka, "history", &topics, Start::Offsets(offsets), options)?;
-    let registry = Registry::new(&config.registry.url, store.clone());
+    let registry = Registry::new(&config.registry, store.clone())?;
     let applier = Applier::new(store, (keys, config.keys.unsealed), registry, metrics, clock);
     let reporting = report(consumer.status(), check);
     let running = consumer.run(cancel, move |batch| {

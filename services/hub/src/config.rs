@@ -2,11 +2,11 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use authority_api::PolicyConfig;
+use authority_api::{PolicyConfig, RegistryConfig};
 use bus::KafkaConfig;
 use runtime::{
-    Invalid, Settings,
-    sections::{AdminConfig, ShutdownConfig, TelemetryConfig},
+    IdentityConfig, Invalid, Settings,
+    sections::{self, AdminConfig, ShutdownConfig, TelemetryConfig},
 };
 use seal::KeysConfig;
 use serde::Deserialize;
@@ -54,14 +54,11 @@ pub(crate) struct Listen {
     pub(crate) broker_port_base: u16,
     /// Doors opened at start.
     pub(crate) node_ids: Vec<i32>,
-}
-
-/// `[registry]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RegistryConfig {
-    /// Base URL; `/schemas/ids/{id}` is read below it.
-    pub(crate) url: String,
+    /// Names below it lead to brokers by the one bootstrap port; empty: a port for each.
+    pub(crate) domain: String,
+    /// The certificate of all doors; without one they are plain, on loopback only.
+    #[serde(default)]
+    pub(crate) tls: Option<IdentityConfig>,
 }
 
 /// `[limits]`, as configured.
@@ -152,10 +149,12 @@ impl Settings for Config {
         check(!self.listen.advertised_host.is_empty(), "listen.advertised_host", "must name a host that clients reach");
         let ports_fit = self.listen.node_ids.iter().all(|node| port_of(self.listen.broker_port_base, *node).is_some());
         check(ports_fit, "listen.node_ids", "broker_port_base plus a node id must be a port, and no id negative");
+        let domain = &self.listen.domain;
+        let letters = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        check(domain.is_empty() || domain.split('.').all(letters), "listen.domain", "must be a DNS name, or empty");
+        let told = domain.is_empty() || self.listen.tls.is_some();
+        check(told, "listen.domain", "needs listen.tls: the name that a client wants is said in its TLS hello");
         check(!self.bootstrap().is_empty(), "kafka.bootstrap", "must be host:port, several separated by commas");
-        let url = &self.registry.url;
-        let http = url.starts_with("http://") || url.starts_with("https://");
-        check(http, "registry.url", "must begin with http:// or https://");
         check(l.connections > 0, "limits.connections", "must be at least 1");
         check(l.login_seconds > 0, "limits.login_seconds", "must be at least 1");
         check((1024..=1 << 20).contains(&l.login_frame_bytes), "limits.login_frame_bytes", "must be 1 KiB to 1 MiB");
@@ -171,6 +170,14 @@ impl Settings for Config {
         let fetch = usize::try_from(l.fetch_bytes).unwrap_or(0);
         check(l.answer_bytes >= fetch, "limits.answer_bytes", "must not be below fetch_bytes");
         check(l.memory_bytes >= fetch, "limits.memory_bytes", "must not be below fetch_bytes");
+        if let Err(error) = self.registry.validate() {
+            invalid.push(Invalid::new("registry.url", error.to_string()));
+        }
+        if let Err(error) = self.kafka.validate() {
+            invalid.push(Invalid::new("kafka", error.to_string()));
+        }
+        invalid.extend(sections::door("listen", "listen.host", self.listen.host, self.listen.tls.as_ref()));
+        invalid.extend(self.admin.invalid());
         if let Err(error) = self.database.validate() {
             invalid.push(Invalid::new("database", error.to_string()));
         }
@@ -215,6 +222,12 @@ mod tests {
             ("HUB__KAFKA__BOOTSTRAP", "nowhere", "kafka.bootstrap"),
             ("HUB__REGISTRY__URL", "nowhere", "registry.url"),
             ("HUB__DATABASE__URL", "postgresql://a:b@db/hub", "database"),
+            ("HUB__LISTEN__HOST", "0.0.0.0", "listen.host"),
+            ("HUB__ADMIN__LISTEN", "0.0.0.0:9190", "admin.listen"),
+            ("HUB__LISTEN__DOMAIN", "hub.example", "listen.domain"),
+            ("HUB__KAFKA__BOOTSTRAP", "kafka:9092", "kafka.security"),
+            ("HUB__REGISTRY__URL", "http://authority/registry", "registry.url"),
+            ("HUB__DATABASE__URL", "postgresql://hub@db/hub", "sslmode=verify-full"),
         ] {
             let error = parsed(&[(name, value), ("HUB__LISTEN__NODE_IDS", "1,2")]).unwrap_err();
             assert!(error.contains(key), "{name}: {error}");

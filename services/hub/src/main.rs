@@ -14,6 +14,7 @@ mod handlers;
 mod hub;
 mod ledger;
 mod metrics;
+mod names;
 mod refusal;
 mod runs;
 mod start;

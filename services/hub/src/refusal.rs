@@ -37,6 +37,14 @@ pub(crate) enum Refusal {
     BrokerRefusedLogin,
     /// A frame beyond the cap, or bytes of another protocol.
     FrameSize,
+    /// A client that speaks TLS at a door without.
+    Tls,
+    /// A client that speaks no TLS at a door with it.
+    NotTls,
+    /// No agreement on TLS: the client does not believe the certificate, as a rule.
+    Handshake,
+    /// A name in the TLS hello that leads to no broker, or none.
+    ServerName,
     /// A frame that does not decode.
     Malformed,
     /// A frame, or the login, took too long to arrive.
@@ -84,6 +92,10 @@ impl Refusal {
             Self::Scram => "scram",
             Self::BrokerRefusedLogin => "broker_refused_login",
             Self::FrameSize => "frame_size",
+            Self::Tls => "tls",
+            Self::NotTls => "not_tls",
+            Self::Handshake => "handshake",
+            Self::ServerName => "server_name",
             Self::Malformed => "malformed",
             Self::Slow => "slow",
             Self::Stalled => "stalled",

@@ -19,6 +19,7 @@ use crate::{
     hub::{Hub, Parts},
     ledger::Ledger,
     metrics::Metrics,
+    names::Names,
 };
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
@@ -35,21 +36,25 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
     let (policy_check, database, broker, keys_check) =
         (health.register("policy"), health.register("database"), health.register("broker"), health.register("keys"));
     let (ledger, writer) = Ledger::new(store.clone(), Arc::clone(&metrics), database.clone());
+    let listen = &config.listen;
     let parts = Parts {
         limits: Limits::from(&config.limits),
         gate: Gate::new(handle.clone(), Arc::clone(&clock)),
-        cluster: Cluster::new(config.listen.advertised_host.clone(), config.bootstrap()),
+        cluster: Cluster::new(listen.advertised_host.clone(), Names::below(&listen.domain), config.bootstrap()),
         ledger,
         keys: keys.clone(),
         unsealed: config.keys.unsealed,
-        programs: Programs::new(Schemas::open(&config.registry.url, &config.policy.state_dir.join("schemas"))?),
+        programs: Programs::new(Schemas::open(&config.registry, &config.policy.state_dir.join("schemas"))?),
         budget: Budget::new(config.limits.memory_bytes, config.limits.keep_bytes),
         metrics: Arc::clone(&metrics),
+        identity: ctx.identity("clients", listen.tls.as_ref())?,
+        trust: config.kafka.trust()?,
     };
-    let hub = Hub::new(ctx.clone(), config.listen.clone(), parts);
+    let hub = Hub::new(ctx.clone(), listen.clone(), parts);
 
     let admin = ctx.listen("admin", config.admin.listen).await?;
-    ctx.spawn_http("admin", admin, ctx.admin_router());
+    let tls = ctx.identity("admin", config.admin.tls.as_ref())?;
+    ctx.spawn_http("admin", admin, tls, ctx.admin_router());
     // Disclosures and policy go on while connections drain; they end with the last of them.
     ctx.spawn("disclosures", writer.run(gone(ctx.clone(), Arc::clone(&hub))));
     let topic = config.policy.topic.clone();

@@ -91,7 +91,7 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
         Ok::<(), BoxError>(())
     });
 
-    let schemas = Arc::new(SchemaIds::new(&config.registry.url, &config.policy.state_dir));
+    let schemas = Arc::new(SchemaIds::new(&config.registry, &config.policy.state_dir)?);
     let (resolving, check, cancel) = (Arc::clone(&schemas), context.health().register("schemas"), draining.clone());
     context.spawn("schemas", async move {
         resolving.resolve(check, cancel).await;
@@ -105,7 +105,8 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
     let requests = Arc::new(Semaphore::new(limits.requests));
     let app = Arc::new(App { store, producer, keys, policy, clock, key, schemas, metrics, limits, requests });
     let listener = context.listen("http", config.http.listen).await?;
-    context.spawn_http("http", listener, http::router(app).merge(context.admin_router()));
+    let tls = context.identity("http", config.http.tls.as_ref())?;
+    context.spawn_http("http", listener, tls, http::router(app).merge(context.admin_router()));
     Ok(())
 }
 

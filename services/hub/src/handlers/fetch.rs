@@ -359,7 +359,7 @@ async fn endpoints(told: &Told<'_>, range: &Range<usize>) -> Result<Option<Bytes
         let mut node = NodeEndpoint::decode(&mut rest, told.head.version).map_err(wrong)?;
         metadata::learn(told.hub, node.node_id, &node.host, node.port).await;
         if let Some((host, port)) = told.hub.cluster.advertise(node.node_id.0) {
-            node.host = StrBytes::from_string(host.to_owned());
+            node.host = StrBytes::from_string(host);
             node.port = i32::from(port);
             kept.extend_from_slice(&codec::bare(told.api, told.head.version, &node)?);
             many += 1;
