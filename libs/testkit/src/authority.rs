@@ -35,7 +35,7 @@ impl Authority {
     /// When files cannot be read or written.
     pub fn open(folder: &Path) -> Result<Self> {
         std::fs::create_dir_all(folder).at("make the directory", folder)?;
-        let kept = folder.join("authority.key");
+        let kept = folder.join("ca.key");
         let key = match std::fs::read_to_string(&kept) {
             Ok(pem) => KeyPair::from_pem(&pem).map_err(refused)?,
             Err(_) => {
@@ -61,7 +61,7 @@ impl Authority {
 
     /// PEM file with its certificate.
     pub fn trust(&self) -> PathBuf {
-        self.folder.join("authority.pem")
+        self.folder.join("ca.pem")
     }
 
     /// A new certificate for these names and addresses (`*.hub.test`, `127.0.0.1`), in place of an earlier one of `name`.

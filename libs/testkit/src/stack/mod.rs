@@ -458,7 +458,8 @@ impl Stack {
 }
 
 fn http_client(authority: Option<&Authority>) -> Result<reqwest::Client> {
-    let mut builder = reqwest::Client::builder();
+    // Longer than intake waits for an acknowledgement.
+    let mut builder = reqwest::Client::builder().timeout(Duration::from_secs(40));
     if let Some(authority) = authority {
         let trust = authority.trust();
         let pem = std::fs::read(&trust).at("read", trust)?;
