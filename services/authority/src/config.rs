@@ -31,6 +31,9 @@ pub(crate) struct Config {
 pub(crate) struct PublicConfig {
     pub(crate) url: String,
     pub(crate) hub_bootstrap: String,
+    pub(crate) hub_tls: bool,
+    #[serde(default)]
+    pub(crate) hub_trust_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -154,6 +157,22 @@ impl Settings for Config {
             "cluster.services",
             "only logins that begin with ju- are managed",
         );
+        let public = &self.public;
+        require(
+            public.hub_tls || public.hub_bootstrap.split(',').all(|address| tls::address_is_loopback(address.trim())),
+            "public.hub_bootstrap",
+            "is another machine for subscribers, and plain text is for loopback only: set public.hub_tls",
+        );
+        require(
+            public.hub_tls || public.hub_trust_file.is_none(),
+            "public.hub_trust_file",
+            "means nothing without public.hub_tls",
+        );
+        require(
+            !tls::url_is_plain_abroad(&public.url),
+            "public.url",
+            "is another machine for those who call it, and plain text is for loopback only: use https://",
+        );
         require(
             self.public.url.is_empty()
                 || self.public.url.starts_with("http://")
@@ -213,6 +232,8 @@ mod tests {
             ("lifetime_seconds = 300", "lifetime_seconds = 601", "tokens.lifetime_seconds"),
             ("topic = \"jointuse.policy\"", "topic = \"policy\"", "policy_issue.topic"),
             ("# ju-hub = ", "other = ", "cluster.services"),
+            ("127.0.0.1:9192", "hub.example:9192", "public.hub_bootstrap"),
+            ("url = \"\"", "url = \"http://authority.example\"", "public.url"),
         ] {
             assert!(invalid(|text| text.replace(from, to)).contains(&key.to_owned()), "{key}");
         }

@@ -12,7 +12,7 @@ use crate::{
     api,
     auth::throttle::Throttle,
     cluster::{self, Cluster},
-    config::Config,
+    config::{Config, PublicConfig},
     db,
     issue::{self, Issuer, IssuerParts, RuleBook},
     link::ClusterLink,
@@ -43,6 +43,7 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
     let (publisher, inbox) = issue::channel();
     let app: AppState = Arc::new(App {
         public_url,
+        hub_trust: hub_trust(&config.public)?,
         store: store.clone(),
         clock: Arc::clone(&clock),
         tokens: TokenSigner::new(&signing_key(&config.tokens.key_file)?),
@@ -62,6 +63,13 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
     let router = api::router(&app).merge(ctx.admin_router());
     ctx.spawn_http("http", listener, tls, router);
     Ok(())
+}
+
+fn hub_trust(public: &PublicConfig) -> Result<Option<String>, BoxError> {
+    let Some(path) = &public.hub_trust_file else { return Ok(None) };
+    // What subscribers could not use is found out here.
+    tls::Trust::read(path)?;
+    Ok(Some(std::fs::read_to_string(path)?))
 }
 
 fn parts(app: &App, ctx: &Context, rules: RuleBook) -> Result<IssuerParts, BoxError> {

@@ -21,6 +21,8 @@ pub(crate) struct App {
     pub(crate) config: Config,
     /// Base URL by which others reach this service, without a slash at the end.
     pub(crate) public_url: String,
+    /// What subscribers shall trust at the hub (PEM).
+    pub(crate) hub_trust: Option<String>,
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     /// Signs access tokens and sessions.

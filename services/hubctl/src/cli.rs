@@ -25,6 +25,9 @@ pub(crate) struct Cli {
     /// Base URL of the authority.
     #[arg(long, env = "AUTHORITY_URL", global = true, default_value = "http://127.0.0.1:8080")]
     pub(crate) authority: String,
+    /// PEM file with the authorities that its certificate may be of; without it, those of the operating system.
+    #[arg(long, env = "AUTHORITY_TRUST", global = true)]
+    pub(crate) trust_file: Option<PathBuf>,
     /// Where the session is kept (mode 0600).
     #[arg(long, env = "HUBCTL_SESSION", global = true)]
     pub(crate) session_file: Option<PathBuf>,

@@ -67,10 +67,13 @@ impl Stack {
                     ],
                 );
                 section("tokens", &[("key_file", key("token.key"))]);
-                section(
-                    "public",
-                    &[("url", quoted(&self.authority_url())), ("hub_bootstrap", quoted(&self.hub_bootstrap()))],
-                );
+                let mut public =
+                    vec![("url", quoted(&self.authority_url())), ("hub_bootstrap", quoted(&self.hub_bootstrap()))];
+                if let Some(trust) = self.trust() {
+                    let trust = quoted(&trust.display().to_string());
+                    public.extend([("hub_tls", "true".to_owned()), ("hub_trust_file", trust)]);
+                }
+                section("public", &public);
                 let logins: Result<Vec<_>> = [Name::Hub, Name::Intake, Name::History]
                     .into_iter()
                     .map(|service| Ok((service.login(), secret(&format!("{}-kafka", service.as_str()))?)))

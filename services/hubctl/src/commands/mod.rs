@@ -20,7 +20,7 @@ use crate::{
 
 /// Runs one command.
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
-    let context = Context::new(&cli.authority, cli.session_file, cli.json);
+    let context = Context::new(&cli.authority, cli.trust_file, cli.session_file, cli.json);
     match cli.command {
         Command::SignIn { operator, password_file } => session::sign_in(&context, operator, password_file).await,
         Command::SignOut => session::sign_out(&context),
