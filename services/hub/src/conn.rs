@@ -16,6 +16,7 @@ use std::{
 
 use tls::{HandshakeError, Stream};
 use tokio::{
+    io::AsyncWriteExt as _,
     net::TcpStream,
     time::{Instant, sleep_until, timeout},
 };
@@ -27,6 +28,9 @@ use crate::{
     hub::Hub,
     refusal::Refusal,
 };
+
+/// How long a client may take to hear that its connection ends.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -137,6 +141,9 @@ async fn drive(hub: &Hub, socket: TcpStream, door: Door, draining: CancellationT
         drop(client);
         drop(upstream);
         report_revocation(hub, &guard, no);
+    } else if let Stream::Tls(client) = &mut client {
+        // TLS ends with a word of its own: without it, clients take the end for somebody cutting the line.
+        let _ = timeout(FAREWELL, client.shutdown()).await;
     }
     end
 }
