@@ -18,7 +18,8 @@ use seal::ContactKey;
 use sealer::{At, Sealer};
 use secret::SecretFile;
 use testkit::{
-    clients::{Client, Outcome, Record as Seen},
+    authority::Authority,
+    clients::{Client, Outcome, Record as Seen, Request},
     dir::Dir,
     kafka::{ADMIN, Kafka, KafkaBuilder},
     keys::Keys,
@@ -64,6 +65,7 @@ pub struct Rig {
     pub admin_port: u16,
     signer: SnapshotSigner,
     pub snapshot: Snapshot,
+    trust: Option<PathBuf>,
     pub dir: Dir,
 }
 
@@ -73,7 +75,19 @@ impl Rig {
     }
 
     pub async fn start(kafka: KafkaBuilder, env: &[(&str, &str)]) -> Self {
+        Self::start_in(Dir::temporary("hub").unwrap(), kafka, env, None).await
+    }
+
+    /// One node; its doors and those of the hub speak TLS only.
+    pub async fn secured() -> Self {
         let dir = Dir::temporary("hub").unwrap();
+        let authority = Arc::new(Authority::open(&dir.path().join("tls")).unwrap());
+        let kafka = Kafka::builder().tls(&authority);
+        Self::start_in(dir, kafka, &[], Some(&authority)).await
+    }
+
+    async fn start_in(dir: Dir, kafka: KafkaBuilder, env: &[(&str, &str)], authority: Option<&Authority>) -> Self {
+        let trust = authority.map(Authority::trust);
         let kafka = LOGINS.iter().fold(kafka, |kafka, login| kafka.login(login, PASSWORD));
         let (kafka, postgres) = tokio::join!(kafka.start(), Postgres::start());
         let (kafka, postgres) = (kafka.unwrap(), postgres.unwrap());
@@ -89,8 +103,8 @@ impl Rig {
             bootstrap: kafka.bootstrap(),
             login: ADMIN.into(),
             password_file: SecretFile::new(secret("admin", kafka.password(ADMIN))),
-            security: Security::default(),
-            trust_file: None,
+            security: trust.as_ref().map_or(Security::SaslPlaintext, |_| Security::SaslSsl),
+            trust_file: trust.clone(),
         };
         let admin = Controller::new(&admin_config, "tests", Duration::from_secs(30)).unwrap();
         let replication = i16::try_from(kafka.node_ids().len()).unwrap();
@@ -132,6 +146,14 @@ impl Rig {
         for (name, value) in env {
             launch = launch.env(*name, *value);
         }
+        if let (Some(authority), Some(trust)) = (authority, &trust) {
+            let issued = authority.issue("hub", &["127.0.0.1"]).unwrap();
+            launch = launch
+                .env("HUB__LISTEN__TLS__CERTIFICATE_FILE", issued.certificate.display().to_string())
+                .env("HUB__LISTEN__TLS__KEY_FILE", issued.key.display().to_string())
+                .env("HUB__KAFKA__SECURITY", "sasl_ssl")
+                .env("HUB__KAFKA__TRUST_FILE", trust.display().to_string());
+        }
         let hub = Process::start("hub", launch, dir.path().join("hub.log")).unwrap();
         let producer = Producer::new(&admin_config, "tests", ProduceOptions::default()).unwrap();
         let snapshot = first_snapshot(topics);
@@ -148,11 +170,20 @@ impl Rig {
             admin_port,
             signer,
             snapshot,
+            trust,
             dir,
         };
         rig.publish(|_| ()).await;
         rig.ready().await;
         rig
+    }
+
+    /// The request of a stock client, to the hub or to the broker, in TLS if they speak it.
+    pub fn tls(&self, request: Request) -> Request {
+        match &self.trust {
+            Some(trust) => request.tls(trust),
+            None => request,
+        }
     }
 
     pub fn bootstrap(&self) -> String {
