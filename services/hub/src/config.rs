@@ -1,8 +1,8 @@
 //! Configuration; `default.toml` explains each key.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use authority_api::PolicyConfig;
+use authority_api::{KeyError, PolicyConfig, PublicKey};
 use bus::KafkaConfig;
 use runtime::{
     Invalid, Settings,
@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) database: DatabaseConfig,
     /// Signed policy.
     pub(crate) policy: PolicyConfig,
+    /// Signed stop list.
+    pub(crate) restrictions: RestrictionsConfig,
     /// The schema registry.
     pub(crate) registry: RegistryConfig,
     /// Bounds.
@@ -51,6 +53,25 @@ pub(crate) struct Listen {
     pub(crate) broker_port_base: u16,
     /// Doors opened at start.
     pub(crate) node_ids: Vec<i32>,
+}
+
+/// `[restrictions]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RestrictionsConfig {
+    /// Its topic.
+    pub(crate) topic: String,
+    /// Topic of the contacts that restrictions of persons reach.
+    pub(crate) persons_topic: String,
+    /// PEM files of the public keys that may sign those.
+    pub(crate) persons_keys: Vec<PathBuf>,
+}
+
+impl RestrictionsConfig {
+    /// The keys that may sign whom restrictions of persons reach.
+    pub(crate) fn persons_keys(&self) -> Result<Vec<PublicKey>, KeyError> {
+        self.persons_keys.iter().map(|path| PublicKey::read(path)).collect()
+    }
 }
 
 /// `[registry]`.
@@ -150,6 +171,8 @@ impl Settings for Config {
         let ports_fit = self.listen.node_ids.iter().all(|node| port_of(self.listen.broker_port_base, *node).is_some());
         check(ports_fit, "listen.node_ids", "broker_port_base plus a node id must be a port, and no id negative");
         check(!self.bootstrap().is_empty(), "kafka.bootstrap", "must be host:port, several separated by commas");
+        let named = !self.restrictions.persons_keys.is_empty();
+        check(named, "restrictions.persons_keys", "name the PEM file of history's public key");
         let url = &self.registry.url;
         let http = url.starts_with("http://") || url.starts_with("https://");
         check(http, "registry.url", "must begin with http:// or https://");

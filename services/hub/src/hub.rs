@@ -18,7 +18,7 @@ use crate::{
     cluster::{Address, Cluster},
     config::{Limits, Listen, port_of},
     conn::{self, Door},
-    delivery::{Benches, Programs},
+    delivery::{Benches, Programs, Stops},
     gate::Gate,
     ledger::Ledger,
     metrics::Metrics,
@@ -30,6 +30,8 @@ use crate::{
 pub(crate) struct Hub {
     /// Policy.
     pub(crate) gate: Gate,
+    /// Whose records may not leave.
+    pub(crate) stops: Stops,
     /// Brokers and topic ids.
     pub(crate) cluster: Cluster,
     /// Disclosures.
@@ -66,6 +68,7 @@ struct Doors {
 pub(crate) struct Parts {
     pub(crate) limits: Limits,
     pub(crate) gate: Gate,
+    pub(crate) stops: Stops,
     pub(crate) cluster: Cluster,
     pub(crate) ledger: Ledger,
     pub(crate) programs: Programs,
@@ -76,7 +79,7 @@ pub(crate) struct Parts {
 impl Hub {
     /// Ready to open doors.
     pub(crate) fn new(context: Context, listen: Listen, parts: Parts) -> Arc<Self> {
-        let Parts { limits, gate, cluster, ledger, programs, budget, metrics } = parts;
+        let Parts { limits, gate, stops, cluster, ledger, programs, budget, metrics } = parts;
         let benches = Benches::new(limits.answer);
         let doors = Doors {
             listen,
@@ -86,7 +89,7 @@ impl Hub {
             running: TaskTracker::new(),
             this: std::sync::OnceLock::new(),
         };
-        let hub = Arc::new(Self { gate, cluster, ledger, programs, benches, budget, limits, metrics, doors });
+        let hub = Arc::new(Self { gate, stops, cluster, ledger, programs, benches, budget, limits, metrics, doors });
         let _ = hub.doors.this.set(Arc::downgrade(&hub));
         hub
     }

@@ -14,6 +14,7 @@ mod handlers;
 mod hub;
 mod ledger;
 mod metrics;
+mod proof;
 mod refusal;
 mod runs;
 mod start;

@@ -55,6 +55,10 @@ pub(crate) enum Refusal {
     Disclosure,
     /// The schema that records were written by cannot be asked for now.
     Schemas,
+    /// No stop list is known to be whole, or the last one expired.
+    NoStopList,
+    /// A contact of the answer was restricted while it was prepared.
+    Restricted,
     /// The policy changed while an answer was prepared, and asks for another one.
     PolicyChanged,
     /// The broker's answer is not what was asked for.
@@ -91,6 +95,8 @@ impl Refusal {
             Self::CoordinatorKind => "coordinator_kind",
             Self::Disclosure => "disclosure",
             Self::Schemas => "schemas",
+            Self::NoStopList => "no_stop_list",
+            Self::Restricted => "restricted",
             Self::PolicyChanged => "policy_changed",
             Self::BrokerAnswer => "broker_answer",
         }

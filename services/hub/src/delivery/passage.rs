@@ -12,7 +12,11 @@ use wire::{
     records::{self, Decompressor, Record, RecordsError},
 };
 
-use super::{Programs, Terms, programs::Blanking};
+use super::{
+    Programs, Terms,
+    programs::Blanking,
+    stops::{Stop, StopList},
+};
 
 /// Why a record was withheld; the text is the metric's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +26,10 @@ pub(crate) enum Reason {
     Publisher,
     /// It does not say who published it.
     NoPublisher,
+    /// Its contact is on the stop list.
+    Restricted,
+    /// Its key is no contact id.
+    NoContact,
     /// Its value names no schema.
     Frame,
     /// Its schema is unknown, or cannot be blanked.
@@ -33,14 +41,24 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Publisher, Self::NoPublisher, Self::Frame, Self::Schema, Self::Datum, Self::Batch];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Publisher,
+        Self::NoPublisher,
+        Self::Restricted,
+        Self::NoContact,
+        Self::Frame,
+        Self::Schema,
+        Self::Datum,
+        Self::Batch,
+    ];
 
     /// The label.
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Publisher => "publisher",
             Self::NoPublisher => "no_publisher",
+            Self::Restricted => "restricted",
+            Self::NoContact => "no_contact",
             Self::Frame => "frame",
             Self::Schema => "schema",
             Self::Datum => "datum",
@@ -91,8 +109,8 @@ pub(crate) struct Passed {
 /// Why a record set cannot be passed on.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// This schema has to be [learnt](Programs::learn) first.
-    Schema(u32),
+    /// This schema has to be [learnt](Programs::learn) first, for these terms or without e-mail addresses.
+    Schema { schema: u32, muted: bool },
     /// The broker's bytes contradict themselves.
     Wire(WireError),
     /// A checksum does not hold.
@@ -125,18 +143,20 @@ impl Workbench {
     }
 }
 
-/// Passes a record set on under these terms. New batches are put into the workbench while that holds fewer than `room`
-/// bytes of them; what does not go in is left for the next fetch, but for the answer's first batch.
+/// Passes a record set on under these terms and these stop lists. New batches are put into the workbench while that holds
+/// fewer than `room` bytes of them; what does not go in is left for the next fetch, but for the answer's first batch.
 pub(crate) fn pass(
     records: &[u8],
     terms: &Terms,
+    stops: &StopList,
     programs: &Programs,
     bench: &mut Workbench,
     room: usize,
 ) -> Result<Passed, Trouble> {
     let mut passed = Passed::default();
     let begin = bench.out.len();
-    let outcome = batches(records, terms, programs, bench, room, &mut passed);
+    let mut judge = Judge { terms, stops, programs, schema: None };
+    let outcome = batches(records, &mut judge, bench, room, &mut passed);
     match outcome {
         // What stands before a broken batch leaves; the next fetch begins with it, and is told.
         Ok(()) | Err(Trouble::Wire(_) | Trouble::Corrupt(_)) if passed.extent.is_some() => Ok(passed),
@@ -150,13 +170,12 @@ pub(crate) fn pass(
 
 fn batches(
     records: &[u8],
-    terms: &Terms,
-    programs: &Programs,
+    judge: &mut Judge<'_>,
     bench: &mut Workbench,
     room: usize,
     passed: &mut Passed,
 ) -> Result<(), Trouble> {
-    let mut judge = Judge { terms, programs, schema: None };
+    let as_it_came = judge.terms.ask_nothing() && judge.stops.is_empty();
     for batch in batch::batches(records) {
         let batch = batch?;
         if let Some(extent) = passed.extent
@@ -165,13 +184,13 @@ fn batches(
             return Err(WireError::Batch { at: batch.range.start, what: "offsets go backwards" }.into());
         }
         let mut leaving = u64::from(batch.records());
-        if leaving > 0 && !terms.ask_nothing() {
+        if leaving > 0 && !as_it_came {
             if !bench.out.is_empty() && bench.out.len() >= room {
                 passed.more = true;
                 return Ok(());
             }
             let bytes = records.get(batch.range.clone()).unwrap_or_default();
-            let (output, withheld) = one(&batch, bytes, &mut judge, bench, passed)?;
+            let (output, withheld) = one(&batch, bytes, judge, bench, passed)?;
             leaving -= withheld.min(leaving);
             if let Some(output) = output {
                 passed.edit(batch.range.clone(), output);
@@ -226,8 +245,8 @@ fn one(
                         rewrite.withhold();
                     }
                 },
-                Verdict::Learn(schema) => {
-                    counts.learn = Some(schema);
+                Verdict::Learn { schema, muted } => {
+                    counts.learn = Some((schema, muted));
                     break;
                 }
             }
@@ -238,8 +257,8 @@ fn one(
         }
         rewrite.finish().map(|done| Some(done.output))
     });
-    if let Some(schema) = counts.learn {
-        return Err(Trouble::Schema(schema));
+    if let Some((schema, muted)) = counts.learn {
+        return Err(Trouble::Schema { schema, muted });
     }
     match rewritten {
         Ok(output) => {
@@ -261,7 +280,7 @@ fn one(
 struct Counts {
     withheld: Withheld,
     blanked: u64,
-    learn: Option<u32>,
+    learn: Option<(u32, bool)>,
 }
 
 impl Withheld {
@@ -288,14 +307,18 @@ enum Verdict<'r> {
     /// Leaves with this value, blanked.
     Blank(std::sync::Arc<Program>, &'r [u8]),
     /// Cannot be said before this schema is known.
-    Learn(u32),
+    Learn {
+        schema: u32,
+        muted: bool,
+    },
 }
 
 /// Judges record by record, remembering the last schema.
 struct Judge<'a> {
     terms: &'a Terms,
+    stops: &'a StopList,
     programs: &'a Programs,
-    schema: Option<(u32, Blanking)>,
+    schema: Option<(u32, bool, Blanking)>,
 }
 
 impl Judge<'_> {
@@ -307,16 +330,21 @@ impl Judge<'_> {
         {
             return Verdict::Withhold(reason);
         }
-        let Some(items) = &self.terms.items else { return Verdict::Keep };
+        let muted = match self.stops.look(record.key) {
+            Stop::Free => false,
+            Stop::Muted => true,
+            Stop::Withheld(reason) => return Verdict::Withhold(reason),
+        };
+        let Some(items) = self.terms.items(muted) else { return Verdict::Keep };
         let Some(schema) = framed(value) else { return Verdict::Withhold(Reason::Frame) };
-        if self.schema.as_ref().is_none_or(|(known, _)| *known != schema) {
-            let Some(blanking) = self.programs.get(schema, items) else { return Verdict::Learn(schema) };
-            self.schema = Some((schema, blanking));
+        if self.schema.as_ref().is_none_or(|(known, for_muted, _)| *known != schema || *for_muted != muted) {
+            let Some(blanking) = self.programs.get(schema, items) else { return Verdict::Learn { schema, muted } };
+            self.schema = Some((schema, muted, blanking));
         }
         match &self.schema {
-            Some((_, Blanking::By(program))) if program.is_noop() => Verdict::Keep,
-            Some((_, Blanking::By(program))) => Verdict::Blank(std::sync::Arc::clone(program), value),
-            Some((_, Blanking::Never)) | None => Verdict::Withhold(Reason::Schema),
+            Some((_, _, Blanking::By(program))) if program.is_noop() => Verdict::Keep,
+            Some((_, _, Blanking::By(program))) => Verdict::Blank(std::sync::Arc::clone(program), value),
+            Some((_, _, Blanking::Never)) | None => Verdict::Withhold(Reason::Schema),
         }
     }
 
