@@ -6,6 +6,7 @@ mod credential;
 mod grant;
 mod notice;
 mod policy_view;
+mod restriction;
 mod schema;
 mod session;
 
@@ -32,6 +33,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::ClientConfig { subscription, secret_file, out } => {
             credential::client_config(&context, &subscription, secret_file, &out).await
         }
+        Command::Restriction(command) => restriction::run(&context, command).await,
         Command::Policy(command) => policy_view::run(&context, command).await,
         Command::Cluster(command) => cluster::run(&context, command).await,
         Command::Schema(command) => schema::run(&context, command).await,
