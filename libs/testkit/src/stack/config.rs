@@ -67,6 +67,7 @@ impl Stack {
             }
             Name::Hub => {
                 section("admin", &[listen(self.layout.hub_admin)]);
+                section("restrictions", &[("persons_keys", format!("[{}]", key("history.pub.pem")))]);
                 section("registry", &[("url", quoted(&self.registry_url()))]);
                 section(
                     "listen",
@@ -86,6 +87,7 @@ impl Stack {
             }
             Name::History => {
                 section("http", &[listen(self.layout.history)]);
+                section("restrictions", &[("key_file", key("history.key"))]);
                 section("registry", &[("url", quoted(&self.registry_url()))]);
             }
         }
