@@ -17,7 +17,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("audit", &["jointuse"]),
     ("bus", &["jointuse", "secret", "tls", "wire"]),
     ("seal", &["jointuse", "secret", "store"]),
-    ("authority-api", &["jointuse", "policy", "tls"]),
+    ("restriction", &["jointuse"]),
+    ("authority-api", &["jointuse", "policy", "restriction", "tls"]),
     ("policy-feed", &["jointuse", "authority-api", "bus", "runtime"]),
     ("testkit", &["*"]),
     ("authority", &["*"]),
@@ -42,12 +43,13 @@ const LIBRARIES: &[&str] = &[
     "store",
     "seal",
     "runtime",
+    "restriction",
     "authority-api",
     "policy-feed",
 ];
 
 /// No I/O, no runtime, no database, no server: not even through others.
-const PURE: &[&str] = &["jointuse", "policy", "contract", "audit", "wire"];
+const PURE: &[&str] = &["jointuse", "policy", "contract", "audit", "wire", "restriction"];
 const IMPURE: &[&str] = &["tokio", "rdkafka", "diesel", "axum", "reqwest", "hyper", "mio", "socket2", "r2d2"];
 
 /// Crates that only one or a few of ours may name, so that a change of theirs touches one place.

@@ -199,7 +199,8 @@ fn secrets(name: Name, config: &Path, directory: &Path) {
             ("cluster.services.ju-hub", "secrets/hub-kafka".to_owned()),
         ]),
         Name::Intake => files.push(("pseudonym.key_file", "secrets/pseudonym".to_owned())),
-        Name::Hub | Name::History => {}
+        Name::History => files.push(("restrictions.key_file", "keys/history.key".to_owned())),
+        Name::Hub => {}
     }
     for (key, file) in files {
         let path = directory.join(file);
@@ -280,7 +281,8 @@ async fn health_tells_the_truth() {
     for name in [Name::Hub, Name::Intake, Name::History] {
         let expired = wait::until(format!("{name:?} to miss the policy"), DEADLINE, async || {
             let (status, _, reasons) = readiness(&stack, name).await?;
-            (status == 503 && reasons.keys().eq(["policy"])).then_some(())
+            let known = reasons.keys().all(|part| ["policy", "restrictions"].contains(&part.as_str()));
+            (status == 503 && reasons.contains_key("policy") && known).then_some(())
         });
         expired.await.unwrap();
     }

@@ -16,6 +16,7 @@ pub(crate) struct Config {
     pub(crate) database: store::DatabaseConfig,
     pub(crate) kafka: bus::KafkaConfig,
     pub(crate) policy_issue: IssueConfig,
+    pub(crate) restrictions: RestrictionsConfig,
     pub(crate) tokens: TokensConfig,
     pub(crate) sessions: SessionsConfig,
     pub(crate) evidence: EvidenceConfig,
@@ -55,6 +56,13 @@ impl IssueConfig {
     pub(crate) fn refresh(&self) -> Duration {
         Duration::from_secs_f64(self.refresh_seconds)
     }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RestrictionsConfig {
+    pub(crate) topic: String,
+    pub(crate) persons_topic: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -120,6 +128,17 @@ impl Settings for Config {
             issue.topic.starts_with("jointuse."),
             "policy_issue.topic",
             "must begin with jointuse., the prefix that the authority manages",
+        );
+        require(
+            self.restrictions.topic.starts_with("jointuse.") && self.restrictions.topic != issue.topic,
+            "restrictions.topic",
+            "must begin with jointuse., the prefix that the authority manages, and be another than the policy's",
+        );
+        require(
+            self.restrictions.persons_topic.starts_with("jointuse.")
+                && ![&issue.topic, &self.restrictions.topic].contains(&&self.restrictions.persons_topic),
+            "restrictions.persons_topic",
+            "must begin with jointuse. and be another than the other two",
         );
         require(
             (1..=600).contains(&self.tokens.lifetime_seconds),

@@ -18,6 +18,7 @@ mod link;
 mod metrics;
 mod operators;
 mod registry;
+mod restrictions;
 mod rules;
 mod secrets;
 mod serve;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use authority_api::{SigningKey, SnapshotSigner, TokenSigner};
+use authority_api::{RestrictionSigner, SigningKey, SnapshotSigner, TokenSigner};
 use bus::{ProduceOptions, Producer};
 use jointuse::{Clock, SystemClock};
 use runtime::{BoxError, Context, SecretFile};
@@ -17,7 +17,7 @@ use crate::{
     issue::{self, Issuer, IssuerParts, RuleBook},
     link::ClusterLink,
     metrics::Metrics,
-    registry,
+    registry, restrictions,
     state::{App, AppState},
 };
 
@@ -41,6 +41,7 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let rules = RuleBook::open(&config.policy_issue.rules_dir)?;
     let (publisher, inbox) = issue::channel();
+    let (stop_list, restricted) = restrictions::channel();
     let app: AppState = Arc::new(App {
         public_url,
         hub_trust: hub_trust(&config.public)?,
@@ -49,6 +50,7 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
         tokens: TokenSigner::new(&signing_key(&config.tokens.key_file)?),
         rules: rules.clone(),
         publisher,
+        stop_list,
         link: Arc::new(ClusterLink::new()),
         cluster: Cluster::new(&config)?,
         throttle: Throttle::new(&config.throttle),
@@ -59,6 +61,8 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
 
     let issuer = Issuer::new(parts(&app, &ctx, rules)?, inbox);
     ctx.spawn("policy", issuer.run(ctx.stopping()));
+    let teller = restrictions::Teller::new(stop_list_parts(&app, &ctx)?, restricted);
+    ctx.spawn("restrictions", teller.run(ctx.stopping()));
     cluster::spawn(&ctx, &app);
     let router = api::router(&app).merge(ctx.admin_router());
     ctx.spawn_http("http", listener, tls, router);
@@ -88,6 +92,26 @@ fn parts(app: &App, ctx: &Context, rules: RuleBook) -> Result<IssuerParts, BoxEr
         refresh: issue.refresh(),
         rules,
         check: ctx.health().register("policy"),
+    })
+}
+
+/// Told as the policy is: by the same key and as often. It is valid for one heartbeat more, so that an authority that is
+/// silent ends the policy first, and every refusal says so.
+fn stop_list_parts(app: &App, ctx: &Context) -> Result<restrictions::Parts, BoxError> {
+    let issue = &app.config.policy_issue;
+    let topic = app.config.restrictions.topic.as_str();
+    let delivery_timeout = issue.validity().min(Duration::from_secs(5));
+    let options = ProduceOptions { delivery_timeout, ..ProduceOptions::low_latency() };
+    Ok(restrictions::Parts {
+        store: app.store.clone(),
+        clock: Arc::clone(&app.clock),
+        signer: RestrictionSigner::new(signing_key(&issue.key_file)?, topic),
+        producer: Producer::new(&app.config.kafka, "authority-restrictions", options)?,
+        kafka: app.config.kafka.clone(),
+        topic: topic.into(),
+        validity: issue.validity() + issue.refresh(),
+        refresh: issue.refresh(),
+        check: ctx.health().register("restrictions"),
     })
 }
 

@@ -13,6 +13,7 @@ use crate::{
     issue::{Publisher, RuleBook},
     link::ClusterLink,
     metrics::Metrics,
+    restrictions::StopList,
 };
 
 /// One authority. Handlers get it as `State<AppState>`.
@@ -31,6 +32,8 @@ pub(crate) struct App {
     pub(crate) rules: RuleBook,
     /// Tells decisions to the services.
     pub(crate) publisher: Publisher,
+    /// Tells restrictions to the services.
+    pub(crate) stop_list: StopList,
     /// Makes the cluster follow.
     pub(crate) link: Arc<ClusterLink>,
     /// Administers the brokers.

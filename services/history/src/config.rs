@@ -5,7 +5,7 @@ use std::time::Duration;
 use authority_api::{PolicyConfig, RegistryConfig};
 use bus::KafkaConfig;
 use runtime::{
-    Invalid, Settings,
+    Invalid, SecretFile, Settings,
     sections::{HttpConfig, ShutdownConfig, TelemetryConfig},
 };
 use seal::KeysConfig;
@@ -26,6 +26,8 @@ pub struct Config {
     pub keys: KeysConfig,
     /// The signed policy.
     pub policy: PolicyConfig,
+    /// The signed stop list.
+    pub restrictions: RestrictionsConfig,
     /// The schema registry.
     pub registry: RegistryConfig,
     /// How records are applied.
@@ -34,6 +36,22 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// Stopping.
     pub shutdown: ShutdownConfig,
+}
+
+/// `[restrictions]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestrictionsConfig {
+    /// Its topic.
+    pub topic: String,
+    /// Topic of the contacts that restrictions of persons reach.
+    pub persons_topic: String,
+    /// Signs those.
+    pub key_file: SecretFile,
+    /// How long they are valid.
+    pub validity_seconds: f64,
+    /// How often they are told again.
+    pub refresh_seconds: f64,
 }
 
 /// `[apply]`.
@@ -71,6 +89,12 @@ impl Settings for Config {
             invalid.push(Invalid::new("database", error.to_string()));
         }
         invalid.extend(Invalid::secret("kafka.password_file", &self.kafka.password_file));
+        invalid.extend(Invalid::secret("restrictions.key_file", &self.restrictions.key_file));
+        let (valid, again) = (self.restrictions.validity_seconds, self.restrictions.refresh_seconds);
+        if !(0.05..=3600.0).contains(&valid) || !(0.05..valid).contains(&again) {
+            let what = "both are 0.05 to 3600 seconds, and refresh_seconds is below validity_seconds";
+            invalid.push(Invalid::new("restrictions.validity_seconds", what));
+        }
         let database = self.database.password_file.as_ref();
         invalid.extend(database.and_then(|file| Invalid::secret("database.password_file", file)));
         invalid.extend(self.keys.problems().into_iter().map(|(key, message)| Invalid::new(key, message)));
@@ -97,7 +121,7 @@ mod tests {
     fn the_defaults_need_only_what_they_say_is_required() {
         let file = "[kafka]\nbootstrap = '127.0.0.1:9092'\npassword_file = '/none'\n\
                     [database]\nurl = 'postgresql://history@127.0.0.1/history'\n\
-                    [policy]\ntrusted_keys = ['/policy.pem']\n";
+                    [policy]\ntrusted_keys = ['/policy.pem']\n[restrictions]\nkey_file = '/none'\n";
         let path = std::env::temp_dir().join(format!("history-config-{}.toml", std::process::id()));
         std::fs::write(&path, file).unwrap();
         let layers =

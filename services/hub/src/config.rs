@@ -1,8 +1,8 @@
 //! Configuration; `default.toml` explains each key.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use authority_api::{PolicyConfig, RegistryConfig};
+use authority_api::{KeyError, PolicyConfig, PublicKey, RegistryConfig};
 use bus::KafkaConfig;
 use runtime::{
     IdentityConfig, Invalid, Settings,
@@ -30,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) keys: KeysConfig,
     /// Signed policy.
     pub(crate) policy: PolicyConfig,
+    /// Signed stop list.
+    pub(crate) restrictions: RestrictionsConfig,
     /// The schema registry.
     pub(crate) registry: RegistryConfig,
     /// Bounds.
@@ -59,6 +61,25 @@ pub(crate) struct Listen {
     /// The certificate of all doors; without one they are plain, on loopback only.
     #[serde(default)]
     pub(crate) tls: Option<IdentityConfig>,
+}
+
+/// `[restrictions]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RestrictionsConfig {
+    /// Its topic.
+    pub(crate) topic: String,
+    /// Topic of the contacts that restrictions of persons reach.
+    pub(crate) persons_topic: String,
+    /// PEM files of the public keys that may sign those.
+    pub(crate) persons_keys: Vec<PathBuf>,
+}
+
+impl RestrictionsConfig {
+    /// The keys that may sign whom restrictions of persons reach.
+    pub(crate) fn persons_keys(&self) -> Result<Vec<PublicKey>, KeyError> {
+        self.persons_keys.iter().map(|path| PublicKey::read(path)).collect()
+    }
 }
 
 /// `[limits]`, as configured.
@@ -155,6 +176,8 @@ impl Settings for Config {
         let told = domain.is_empty() || self.listen.tls.is_some();
         check(told, "listen.domain", "needs listen.tls: the name that a client wants is said in its TLS hello");
         check(!self.bootstrap().is_empty(), "kafka.bootstrap", "must be host:port, several separated by commas");
+        let named = !self.restrictions.persons_keys.is_empty();
+        check(named, "restrictions.persons_keys", "name the PEM file of history's public key");
         check(l.connections > 0, "limits.connections", "must be at least 1");
         check(l.login_seconds > 0, "limits.login_seconds", "must be at least 1");
         check((1024..=1 << 20).contains(&l.login_frame_bytes), "limits.login_frame_bytes", "must be 1 KiB to 1 MiB");

@@ -20,7 +20,7 @@ use crate::{
     cluster::{Address, Cluster},
     config::{Limits, Listen, port_of},
     conn::{self, Door},
-    delivery::{Benches, Programs},
+    delivery::{Benches, Programs, Stops},
     gate::Gate,
     ledger::Ledger,
     metrics::Metrics,
@@ -32,6 +32,8 @@ use crate::{
 pub(crate) struct Hub {
     /// Policy.
     pub(crate) gate: Gate,
+    /// Whose records may not leave.
+    pub(crate) stops: Stops,
     /// Brokers and topic ids.
     pub(crate) cluster: Cluster,
     /// Disclosures.
@@ -78,6 +80,7 @@ struct Doors {
 pub(crate) struct Parts {
     pub(crate) limits: Limits,
     pub(crate) gate: Gate,
+    pub(crate) stops: Stops,
     pub(crate) cluster: Cluster,
     pub(crate) ledger: Ledger,
     pub(crate) keys: KeyCache,
@@ -92,7 +95,8 @@ pub(crate) struct Parts {
 impl Hub {
     /// Ready to open doors.
     pub(crate) fn new(context: Context, listen: Listen, parts: Parts) -> Arc<Self> {
-        let Parts { limits, gate, cluster, ledger, keys, unsealed, programs, budget, metrics, identity, trust } = parts;
+        let Parts { limits, gate, stops, cluster, ledger, keys, unsealed, programs, budget, metrics, identity, trust } =
+            parts;
         let benches = Benches::new(limits.answer);
         let doors = Doors {
             listen,
@@ -105,6 +109,7 @@ impl Hub {
         };
         let hub = Arc::new(Self {
             gate,
+            stops,
             cluster,
             ledger,
             keys,

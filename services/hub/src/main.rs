@@ -15,6 +15,7 @@ mod hub;
 mod ledger;
 mod metrics;
 mod names;
+mod proof;
 mod refusal;
 mod runs;
 mod start;

@@ -65,6 +65,10 @@ pub(crate) enum Refusal {
     Schemas,
     /// The key store does not answer, or a key cannot be unwrapped.
     Keys,
+    /// No stop list is known to be whole, or the last one expired.
+    NoStopList,
+    /// A contact of the answer was restricted while it was prepared.
+    Restricted,
     /// The policy changed while an answer was prepared, and asks for another one.
     PolicyChanged,
     /// The broker's answer is not what was asked for.
@@ -106,6 +110,8 @@ impl Refusal {
             Self::Disclosure => "disclosure",
             Self::Schemas => "schemas",
             Self::Keys => "keys",
+            Self::NoStopList => "no_stop_list",
+            Self::Restricted => "restricted",
             Self::PolicyChanged => "policy_changed",
             Self::BrokerAnswer => "broker_answer",
         }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use authority_api::types::Manager;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
-use jointuse::{CompanyId, CorporateNumber, ItemId, Login, OperatorName, PurposeId, TopicName};
+use jointuse::{CompanyId, ContactId, CorporateNumber, ItemId, Login, OperatorName, PurposeId, TopicName};
 use policy::Action;
+use restriction::{Measure, Reach};
 use seal::KekId;
 
 /// Decide who shares what with whom in PERSOL's joint use, and see why.
@@ -83,6 +84,9 @@ pub(crate) enum Command {
         #[arg(long, default_value = ".")]
         out: PathBuf,
     },
+    /// Restrictions: whose records must not be used, not be provided, or not be used for mail.
+    #[command(subcommand)]
+    Restriction(RestrictionCommand),
     /// The policy in force, and why it decides as it does.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -438,6 +442,68 @@ pub(crate) enum CredentialCommand {
     },
     /// List credentials; never their secrets.
     List,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restricting {
+    /// `use` or `provision`: no record leaves; `mail`: the e-mail address does not.
+    #[arg(long)]
+    pub(crate) measure: Measure,
+    /// `contact`, or `person`: every contact of the person that the contact belongs to.
+    #[arg(long, default_value = "contact")]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RestrictionCommand {
+    /// Restrict a contact, at once. Undo: lift.
+    Add {
+        /// Contact id.
+        contact: ContactId,
+        #[command(flatten)]
+        what: Restricting,
+        #[command(flatten)]
+        because: Because,
+    },
+    /// Lift a restriction; takes another operator than the one who entered it.
+    Lift {
+        /// Which.
+        id: u64,
+        #[command(flatten)]
+        because: Because,
+    },
+    /// List restrictions by id, lifted ones too.
+    List {
+        /// Of this contact only.
+        #[arg(long)]
+        contact: Option<ContactId>,
+        /// Those with greater ids.
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+        /// How many.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Restrict all contacts of a file, one id a line. May be repeated after a failure.
+    Import {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        what: Restricting,
+        #[command(flatten)]
+        because: Because,
+    },
+    /// Prove that a restriction is kept: from which offset on nothing was delivered against it, and what history answered.
+    Proof {
+        /// Which.
+        id: u64,
+        /// Base URL of the hub's health and metrics.
+        #[arg(long, env = "HUB_ADMIN_URL", default_value = "http://127.0.0.1:9190")]
+        hub: String,
+        /// Base URL of history.
+        #[arg(long, env = "HISTORY_URL", default_value = "http://127.0.0.1:8083")]
+        history: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -142,15 +142,15 @@ fn watch_database(context: &Context, store: Store) {
     });
 }
 
-/// Looks for erasures as long as requests run.
+/// Looks for erasures; requests that are still running when the service stops look by themselves.
 fn watch_keys(context: &Context, keys: KeyCache) {
-    let (check, stopping) = (context.health().register("keys"), context.stopping());
+    let (check, draining) = (context.health().register("keys"), context.draining());
     context.spawn("keys", async move {
         let serving =
             keys.serve(|heard| if heard { check.ready() } else { check.not_ready("the key store does not answer") });
         tokio::select! {
             result = serving => result,
-            () = stopping.cancelled() => Ok(()),
+            () = draining.cancelled() => Ok(()),
         }
     });
 }

@@ -37,7 +37,11 @@ impl Rig {
     }
 
     pub async fn start_with(builder: StackBuilder) -> Self {
-        let stack = builder.services(&[Name::Authority, Name::History]).start().await.unwrap();
+        Self::start_services(builder, &[Name::Authority, Name::History]).await
+    }
+
+    pub async fn start_services(builder: StackBuilder, services: &[Name]) -> Self {
+        let stack = builder.services(services).start().await.unwrap();
         let desk = stack.desk().await.unwrap();
         let kafka = KafkaConfig {
             bootstrap: stack.broker_bootstrap(),

@@ -82,6 +82,7 @@ impl Stack {
             }
             Name::Hub => {
                 section("admin", &[listen(self.layout.hub_admin)]);
+                section("restrictions", &[("persons_keys", format!("[{}]", key("history.pub.pem")))]);
                 section("registry", &registry);
                 section(
                     "listen",
@@ -101,6 +102,7 @@ impl Stack {
             }
             Name::History => {
                 section("http", &[listen(self.layout.history)]);
+                section("restrictions", &[("key_file", key("history.key"))]);
                 section("registry", &registry);
             }
         }

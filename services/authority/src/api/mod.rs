@@ -8,6 +8,7 @@ mod grants;
 mod notices;
 mod oauth;
 mod policy;
+mod restrictions;
 mod sessions;
 
 use axum::{Json, Router, middleware, routing::get};
@@ -51,6 +52,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(notices::routes())
         .merge(grants::routes())
         .merge(credentials::routes())
+        .merge(restrictions::routes())
         .merge(policy::routes())
         .merge(cluster::routes())
         .merge(activity::routes())

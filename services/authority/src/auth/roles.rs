@@ -19,6 +19,8 @@ const STEWARD: Need = Any(&[Steward]);
 const ACCESS: Need = Any(&[AccessOfficer]);
 /// Stopping is open to more people than starting.
 const STOP_COMPANY: Need = Any(&[Steward, PrivacyOfficer]);
+/// What principals ask for.
+const PRIVACY: Need = Any(&[PrivacyOfficer]);
 const STOP_ACCESS: Need = Any(&[AccessOfficer, PrivacyOfficer]);
 
 /// (method, route, need).
@@ -62,6 +64,11 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/v1/credentials", EVERYBODY),
     ("POST", "/v1/credentials/{login}/rotate", ACCESS),
     ("POST", "/v1/credentials/{login}/revoke", STOP_ACCESS),
+    ("POST", "/v1/restrictions", PRIVACY),
+    ("GET", "/v1/restrictions", EVERYBODY),
+    ("GET", "/v1/restrictions/{id}", EVERYBODY),
+    ("POST", "/v1/restrictions/{id}/lift", PRIVACY),
+    ("GET", "/v1/restrictions/{id}/proof", EVERYBODY),
     ("GET", "/v1/catalogue", EVERYBODY),
     ("GET", "/v1/policy", EVERYBODY),
     ("POST", "/v1/policy/explain", EVERYBODY),

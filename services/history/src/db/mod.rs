@@ -53,6 +53,13 @@ pub struct EntryRow {
     pub content: content::Content,
 }
 
+impl EntryRow {
+    /// The contact, and the person that it belongs to.
+    pub const fn whose(&self) -> (Uuid, Option<Uuid>) {
+        (self.contact_id, self.person_id)
+    }
+}
+
 /// JSON of personal content.
 pub mod content {
     use diesel::{FromSqlRow, deserialize, deserialize::FromSql, pg::Pg, sql_types::Jsonb};

@@ -7,6 +7,7 @@ mod grant;
 mod keys;
 mod notice;
 mod policy_view;
+mod restriction;
 mod schema;
 mod session;
 
@@ -33,6 +34,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::ClientConfig { subscription, secret_file, out } => {
             credential::client_config(&context, &subscription, secret_file, &out).await
         }
+        Command::Restriction(command) => restriction::run(&context, command).await,
         Command::Policy(command) => policy_view::run(&context, command).await,
         Command::Cluster(command) => cluster::run(&context, command).await,
         Command::Schema(command) => schema::run(&context, command).await,
