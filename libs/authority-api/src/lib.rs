@@ -1,7 +1,8 @@
 //! What the authority says to the rest: REST types and a client ([`types`], [`client`]), the signed policy
-//! ([`signed`], [`watch`]), access tokens ([`token`]), registered schemas by id ([`schemas`]) and ready client configurations
+//! ([`signed`], [`watch`]), the audit log ([`audit`]), access tokens ([`token`]), registered schemas by id ([`schemas`]) and ready client configurations
 //! ([`client_config`]).
 
+pub mod audit;
 pub mod client;
 pub mod client_config;
 pub mod keys;

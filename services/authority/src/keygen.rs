@@ -1,4 +1,4 @@
-//! `authority keygen`: the keys that sign policies and tokens.
+//! `authority keygen`: the keys that sign policies, tokens and the audit log.
 
 use std::{
     fs::{self, OpenOptions},
@@ -23,12 +23,17 @@ pub(crate) enum KeygenError {
     Key(#[from] KeyError),
 }
 
-/// Makes `policy.key`, `policy.pub.pem` and `token.key` in `dir`, for the owner's eyes only. None is made if one of
-/// them is there.
+/// Makes `policy.key`, `policy.pub.pem`, `token.key`, `audit.key` and `audit-time.key` in `dir`, for the owner's eyes only. None
+/// is made if one of them is there.
 pub(crate) fn keygen(dir: &Path) -> Result<Vec<PathBuf>, KeygenError> {
-    let (policy, token) = (SigningKey::generate()?, SigningKey::generate()?);
-    let files =
-        [("policy.key", policy.to_pem()), ("policy.pub.pem", policy.public().to_pem()), ("token.key", token.to_pem())];
+    let policy = SigningKey::generate()?;
+    let files = [
+        ("policy.key", policy.to_pem()),
+        ("policy.pub.pem", policy.public().to_pem()),
+        ("token.key", SigningKey::generate()?.to_pem()),
+        ("audit.key", SigningKey::generate()?.to_pem()),
+        ("audit-time.key", SigningKey::generate()?.to_pem()),
+    ];
     if let Some((name, _)) = files.iter().find(|(name, _)| fs::symlink_metadata(dir.join(name)).is_ok()) {
         return Err(KeygenError::Exists(dir.join(name)));
     }
@@ -62,7 +67,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("a/keys");
         let files = keygen(&folder).unwrap();
-        assert_eq!(files.len(), 3);
+        assert_eq!(files.len(), 5);
         for file in &files {
             assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
         }

@@ -10,6 +10,7 @@ use store::Store;
 
 use crate::{
     api,
+    audit::{Identity, Signer, SignerParts},
     auth::throttle::Throttle,
     cluster::{self, Cluster},
     config::Config,
@@ -37,6 +38,7 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
         url => url.to_owned(),
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let audit = Arc::new(identity(&config)?);
     let rules = RuleBook::open(&config.policy_issue.rules_dir)?;
     let (publisher, inbox) = issue::channel();
     let app: AppState = Arc::new(App {
@@ -44,6 +46,7 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
         store: store.clone(),
         clock: Arc::clone(&clock),
         tokens: TokenSigner::new(&signing_key(&config.tokens.key_file)?),
+        audit: Arc::clone(&audit),
         rules: rules.clone(),
         publisher,
         link: Arc::new(ClusterLink::new()),
@@ -57,9 +60,17 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
     let issuer = Issuer::new(parts(&app, &ctx, rules)?, inbox);
     ctx.spawn("policy", issuer.run(ctx.stopping()));
     cluster::spawn(&ctx, &app);
+    let check = ctx.health().register("audit");
+    let parts = SignerParts { store, clock, identity: audit, check, metrics: app.metrics.clone() };
+    ctx.spawn("audit", Signer::new(parts, &app.config.audit)?.run(ctx.draining()));
     let router = api::router(&app).merge(ctx.admin_router());
     ctx.spawn_http("http", listener, router);
     Ok(())
+}
+
+fn identity(config: &Config) -> Result<Identity, BoxError> {
+    let (log, clock) = (signing_key(&config.audit.key_file)?, signing_key(&config.audit.time_key_file)?);
+    Ok(Identity::new(&config.audit.origin.parse()?, &log, &clock)?)
 }
 
 fn parts(app: &App, ctx: &Context, rules: RuleBook) -> Result<IssuerParts, BoxError> {

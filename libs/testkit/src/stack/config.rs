@@ -54,6 +54,14 @@ impl Stack {
                 );
                 section("tokens", &[("key_file", key("token.key"))]);
                 section(
+                    "audit",
+                    &[
+                        ("key_file", key("audit.key")),
+                        ("time_key_file", key("audit-time.key")),
+                        ("state_dir", quoted(&state.display().to_string())),
+                    ],
+                );
+                section(
                     "public",
                     &[("url", quoted(&self.authority_url())), ("hub_bootstrap", quoted(&self.hub_bootstrap()))],
                 );
