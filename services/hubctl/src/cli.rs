@@ -1,5 +1,7 @@
 //! The grammar of the command line. Its help is the operators' manual.
 
+mod audit;
+
 use std::path::PathBuf;
 
 use authority_api::types::Manager;
@@ -8,6 +10,8 @@ use clap::{Args, Parser, Subcommand};
 use jointuse::{CompanyId, CorporateNumber, ItemId, Login, OperatorName, PurposeId, TopicName};
 use policy::Action;
 use seal::KekId;
+
+pub(crate) use audit::{AuditCommand, AuditVerify, CosignerCommand};
 
 /// Decide who shares what with whom in PERSOL's joint use, and see why.
 ///
@@ -94,6 +98,9 @@ pub(crate) enum Command {
     /// To rotate: `keys add` on one host, give the key file to all, `keys use` on all, then `keys rotate` and `keys retire`.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// The audit log: read it, export it, verify it offline.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Who did what, newest first.
     Activity {
         /// How many.
