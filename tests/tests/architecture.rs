@@ -18,6 +18,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("seal", &["jointuse", "secret", "store"]),
     ("authority-api", &["jointuse", "policy"]),
     ("policy-feed", &["jointuse", "authority-api", "bus", "runtime"]),
+    ("disclosure-feed", &["jointuse", "audit", "bus", "store"]),
     ("testkit", &["*"]),
     ("authority", &["*"]),
     ("intake", &["*"]),
@@ -42,6 +43,7 @@ const LIBRARIES: &[&str] = &[
     "runtime",
     "authority-api",
     "policy-feed",
+    "disclosure-feed",
 ];
 
 /// No I/O, no runtime, no database, no server: not even through others.

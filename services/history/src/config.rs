@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use authority_api::PolicyConfig;
 use bus::KafkaConfig;
+use disclosure_feed::AuditConfig;
 use runtime::{
     Invalid, Settings,
     sections::{HttpConfig, ShutdownConfig, TelemetryConfig},
@@ -28,6 +29,8 @@ pub struct Config {
     pub policy: PolicyConfig,
     /// The schema registry.
     pub registry: RegistryConfig,
+    /// Disclosures in the audit log.
+    pub audit: AuditConfig,
     /// How records are applied.
     pub apply: ApplyConfig,
     /// Logs and traces.
@@ -78,6 +81,7 @@ impl Settings for Config {
         if let Err(error) = self.database.validate() {
             invalid.push(Invalid::new("database", error.to_string()));
         }
+        invalid.extend(self.audit.problem().map(|(key, message)| Invalid::new(key, message)));
         invalid.extend(Invalid::secret("kafka.password_file", &self.kafka.password_file));
         let database = self.database.password_file.as_ref();
         invalid.extend(database.and_then(|file| Invalid::secret("database.password_file", file)));

@@ -4,6 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use authority_api::PolicyConfig;
 use bus::KafkaConfig;
+use disclosure_feed::AuditConfig;
 use runtime::{
     Invalid, Settings,
     sections::{AdminConfig, ShutdownConfig, TelemetryConfig},
@@ -32,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) policy: PolicyConfig,
     /// The schema registry.
     pub(crate) registry: RegistryConfig,
+    /// Disclosures in the audit log.
+    pub(crate) audit: AuditConfig,
     /// Bounds.
     pub(crate) limits: LimitsConfig,
     /// Logs and traces.
@@ -174,6 +177,7 @@ impl Settings for Config {
         if let Err(error) = self.database.validate() {
             invalid.push(Invalid::new("database", error.to_string()));
         }
+        invalid.extend(self.audit.problem().map(|(key, message)| Invalid::new(key, message)));
         invalid.extend(Invalid::secret("kafka.password_file", &self.kafka.password_file));
         let database = self.database.password_file.as_ref();
         invalid.extend(database.and_then(|file| Invalid::secret("database.password_file", file)));
@@ -214,6 +218,8 @@ mod tests {
             ("HUB__LISTEN__BROKER_PORT_BASE", "65535", "listen.node_ids"),
             ("HUB__KAFKA__BOOTSTRAP", "nowhere", "kafka.bootstrap"),
             ("HUB__REGISTRY__URL", "nowhere", "registry.url"),
+            ("HUB__AUDIT__TOPIC", "elsewhere", "audit.topic"),
+            ("HUB__AUDIT__INTERVAL_SECONDS", "0", "audit.interval_seconds"),
             ("HUB__DATABASE__URL", "postgresql://a:b@db/hub", "database"),
         ] {
             let error = parsed(&[(name, value), ("HUB__LISTEN__NODE_IDS", "1,2")]).unwrap_err();
