@@ -97,6 +97,7 @@ pub(crate) struct AuditConfig {
     pub(crate) key_file: SecretFile,
     pub(crate) time_key_file: SecretFile,
     pub(crate) state_dir: PathBuf,
+    pub(crate) topic: String,
     pub(crate) interval_seconds: f64,
 }
 
@@ -176,6 +177,11 @@ impl Settings for Config {
             self.audit.origin.parse::<audit::keys::KeyName>().is_ok(),
             "audit.origin",
             "must be a name without white space and '+', like a URL without its scheme",
+        );
+        require(
+            self.audit.topic.starts_with("jointuse.") && self.audit.topic != issue.topic,
+            "audit.topic",
+            "must begin with jointuse., the prefix that the authority manages, and be no other topic",
         );
         require(
             self.audit.interval_seconds.is_finite() && (0.05..=60.0).contains(&self.audit.interval_seconds),

@@ -20,6 +20,7 @@ pub(crate) enum Name {
     SignIns,
     AuditSigned,
     AuditFailures,
+    AuditRefused,
 }
 
 impl Metric for Name {
@@ -33,6 +34,7 @@ impl Metric for Name {
             Self::SignIns => "authority_sign_ins_total",
             Self::AuditSigned => "authority_audit_signed_entries",
             Self::AuditFailures => "authority_audit_failures_total",
+            Self::AuditRefused => "authority_audit_refused_leaves_total",
         }
     }
 
@@ -47,6 +49,7 @@ impl Metric for Name {
             Self::Tokens => "Answers of the token endpoint, by outcome",
             Self::SignIns => "Operators' sign-ins, by outcome",
             Self::AuditSigned => "Entries of the audit log that the newest checkpoint covers",
+            Self::AuditRefused => "Records on the audit topic that are no leaf of a ledger: somebody else wrote there",
             Self::AuditFailures => "Times that no checkpoint of the audit log could be signed",
         }
     }
@@ -63,6 +66,7 @@ pub(crate) struct Metrics {
     sign_ins: Counter<u64>,
     audit_signed: Gauge<f64>,
     audit_failures: Counter<u64>,
+    audit_refused: Counter<u64>,
 }
 
 impl Metrics {
@@ -76,6 +80,7 @@ impl Metrics {
             sign_ins: Name::SignIns.counter(),
             audit_signed: Name::AuditSigned.gauge(),
             audit_failures: Name::AuditFailures.counter(),
+            audit_refused: Name::AuditRefused.counter(),
         }
     }
 
@@ -103,6 +108,10 @@ impl Metrics {
     #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 entries")]
     pub(crate) fn audit_signed(&self, size: u64) {
         self.audit_signed.record(size as f64, &[]);
+    }
+
+    pub(crate) fn audit_refused(&self) {
+        self.audit_refused.add(1, &[]);
     }
 
     pub(crate) fn audit_failed(&self) {

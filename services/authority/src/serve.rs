@@ -10,7 +10,7 @@ use store::Store;
 
 use crate::{
     api,
-    audit::{Identity, Signer, SignerParts},
+    audit::{Identity, Intake, Signer, SignerParts},
     auth::throttle::Throttle,
     cluster::{self, Cluster},
     config::Config,
@@ -61,6 +61,8 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
     ctx.spawn("policy", issuer.run(ctx.stopping()));
     cluster::spawn(&ctx, &app);
     let check = ctx.health().register("audit");
+    let leaves = Intake::new(store.clone(), app.metrics.clone());
+    ctx.spawn("audit-intake", leaves.run(app.config.kafka.clone(), app.config.audit.topic.clone(), ctx.draining()));
     let parts = SignerParts { store, clock, identity: audit, check, metrics: app.metrics.clone() };
     ctx.spawn("audit", Signer::new(parts, &app.config.audit)?.run(ctx.draining()));
     let router = api::router(&app).merge(ctx.admin_router());

@@ -1,3 +1,4 @@
+DROP TABLE audit_source;
 DROP TABLE audit_cosignature;
 DROP TABLE audit_cosigner;
 DROP TABLE audit_checkpoint;

@@ -52,6 +52,14 @@ CREATE TABLE audit_cosignature (
     PRIMARY KEY (size, cosigner)
 );
 
+-- Where reading the ledgers' leaves goes on. Changed in the transaction that appends them.
+CREATE TABLE audit_source (
+    topic       text    NOT NULL,
+    partition   integer NOT NULL,
+    next_offset bigint  NOT NULL CHECK (next_offset >= 0),
+    PRIMARY KEY (topic, partition)
+);
+
 CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$;
 CREATE TRIGGER audit_leaf_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_leaf

@@ -203,6 +203,7 @@ impl Cluster {
             credentials: &credentials,
             services: &self.services,
             policy_topic: &app.config.policy_issue.topic,
+            audit_topic: &app.config.audit.topic,
             replication: app.config.cluster.replication_factor,
             at,
         }))

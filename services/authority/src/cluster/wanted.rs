@@ -43,6 +43,7 @@ pub(super) struct Sources<'a> {
     /// The services' credentials, by login.
     pub(super) services: &'a BTreeMap<String, ScramCredential>,
     pub(super) policy_topic: &'a str,
+    pub(super) audit_topic: &'a str,
     pub(super) replication: i16,
     pub(super) at: DateTime<Utc>,
 }
@@ -94,6 +95,10 @@ impl Wanted {
         ]);
         let wanted = WantedTopic { partitions: 1, replication: sources.replication, configs };
         self.topics.insert(sources.policy_topic.to_owned(), wanted);
+        // Leaves on their way into the audit log. One partition: each ledger's seals stay in their order.
+        let configs = self::configs(&[("cleanup.policy", "delete"), ("retention.ms", "2592000000")]);
+        let wanted = WantedTopic { partitions: 1, replication: sources.replication, configs };
+        self.topics.insert(sources.audit_topic.to_owned(), wanted);
     }
 
     /// Each service may do what its work takes, and nothing more.
@@ -109,6 +114,10 @@ impl Wanted {
         // The hub learns where the brokers are, and which topics there are; clients' own logins do the reading.
         self.acls.insert(cluster("ju-hub", Describe));
         self.acls.insert(cluster("ju-intake", IdempotentWrite));
+        for login in ["ju-hub", "ju-history"] {
+            self.allow(login, &[Write, Describe], sources.audit_topic);
+            self.acls.insert(cluster(login, IdempotentWrite));
+        }
         for topic in &sources.catalogue.topics {
             self.allow("ju-hub", &[Describe], topic.name.as_str());
             self.allow("ju-intake", &[Write, Describe], topic.name.as_str());
