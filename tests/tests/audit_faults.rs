@@ -32,11 +32,11 @@ use testkit::{
 #[tokio::test(flavor = "multi_thread")]
 async fn tampering_is_found() {
     let mut rig = Rig::start(Stack::builder().policy_validity(20, 2)).await;
-    let auditor = Auditor::sign_in(&rig).await;
+    let auditor = Auditor::sign_in(&rig.stack).await;
     let mut kept = Vec::new();
     for id in ["alpha", "beta", "gamma", "delta"] {
         rig.company(id).await;
-        kept.push(auditor.covered(&rig).await);
+        kept.push(auditor.covered(&rig.stack).await);
     }
     let sound = auditor.export(&rig.stack, "sound");
     let (code, report) = auditor.verify(&sound, &[]);
@@ -205,8 +205,8 @@ async fn looked_and_did_not_sign(rig: &Rig) {
 
 /// The whole tree made anew over other leaves: nothing is signed any more, and it is said.
 async fn the_tree_in_the_database(rig: &Rig, auditor: &Auditor) {
-    let size = log_size(rig).await;
-    auditor.covered(rig).await;
+    let size = log_size(&rig.stack).await;
+    auditor.covered(&rig.stack).await;
     let original = rig.sql("SELECT encode(hash, 'hex') FROM audit_node WHERE level = 0 ORDER BY index").await.unwrap();
     let mut leaves: Vec<Hash> = original.lines().map(|hash| Hash::try_from(hex(hash).as_slice()).unwrap()).collect();
     let write = async |leaves: &[Hash]| {
@@ -237,7 +237,7 @@ async fn the_tree_in_the_database(rig: &Rig, auditor: &Auditor) {
     now[3] = true_leaves[3];
     write(&now).await;
     until("no alarm", DEADLINE, async || alarm(rig).await.is_none().then_some(())).await.unwrap();
-    auditor.covered(rig).await;
+    auditor.covered(&rig.stack).await;
     assert_eq!(auditor.verify(&auditor.export(&rig.stack, "put-back"), &[]).0, 0);
 }
 
@@ -247,7 +247,7 @@ fn hex(text: &str) -> Vec<u8> {
 
 /// A database from before what was signed last: the file beside the keys tells.
 async fn a_restored_database(rig: &mut Rig, auditor: &Auditor) {
-    let newest = auditor.covered(rig).await.claims().size;
+    let newest = auditor.covered(&rig.stack).await.claims().size;
     rig.stack.service(Name::Authority).unwrap().stop().await.unwrap();
     let older = newest - 2;
     let back = format!(
@@ -270,7 +270,7 @@ async fn a_restored_database(rig: &mut Rig, auditor: &Auditor) {
 async fn what_was_answered_is_in_the_log() {
     const KILLS: usize = 5;
     let mut rig = Rig::start(Stack::builder().policy_validity(20, 2)).await;
-    let auditor = Auditor::sign_in(&rig).await;
+    let auditor = Auditor::sign_in(&rig.stack).await;
     let mut seeded = Seeded::for_test("what_was_answered_is_in_the_log");
     let answered: Arc<Mutex<BTreeMap<String, Company>>> = Arc::default();
     let (stop, next, failures) =
@@ -310,7 +310,7 @@ async fn what_was_answered_is_in_the_log() {
         client.await.unwrap();
     }
     assert!(failures.load(Relaxed) > 0, "the kills were felt");
-    auditor.covered(&rig).await;
+    auditor.covered(&rig.stack).await;
 
     let exported = auditor.export(&rig.stack, "after");
     let mut entries: BTreeMap<String, usize> = BTreeMap::new();

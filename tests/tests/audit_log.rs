@@ -31,8 +31,8 @@ use testkit::{
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_of_an_authority() {
     let rig = Rig::start(Stack::builder().policy_validity(20, 2)).await;
-    let auditor = Auditor::sign_in(&rig).await;
-    let early = auditor.covered(&rig).await;
+    let auditor = Auditor::sign_in(&rig.stack).await;
+    let early = auditor.covered(&rig.stack).await;
     every_change_leaves_an_entry(&rig).await;
     the_record_of_activities_is_the_log(&rig, &auditor).await;
     others_verify_it(&rig, &auditor, &early).await;
@@ -177,7 +177,7 @@ async fn operator_changes(changes: &mut Changes<'_>) {
 
 /// Activities and entries tell the same, one for one and in one order.
 async fn the_record_of_activities_is_the_log(rig: &Rig, auditor: &Auditor) {
-    auditor.covered(rig).await;
+    auditor.covered(&rig.stack).await;
     let exported = auditor.export(&rig.stack, "whole");
     let entries = exported.entries();
     let said: Vec<Value> = entries.iter().map(payload).filter(|said| said["action"] != "policy.issue").collect();
@@ -215,7 +215,7 @@ async fn the_record_of_activities_is_the_log(rig: &Rig, auditor: &Auditor) {
 
 /// Roots, proofs, commitments and signatures, by code that is not ours.
 async fn others_verify_it(rig: &Rig, auditor: &Auditor, early: &SignedCheckpoint) {
-    let newest = auditor.covered(rig).await;
+    let newest = auditor.covered(&rig.stack).await;
     let exported = auditor.export(&rig.stack, "for-others");
     let sizes: Vec<u64> = exported
         .checkpoints()
@@ -293,7 +293,7 @@ async fn members_cosign(rig: &Rig, auditor: &Auditor) {
     let trust = Trust::new(auditor.log.name().clone(), vec![auditor.log.clone()]);
     let before: SignedCheckpoint = auditor.export(&rig.stack, "member").checkpoints()[0].note.parse().unwrap();
     let before = trust.open(&before).unwrap().checkpoint;
-    let newest = auditor.covered(rig).await;
+    let newest = auditor.covered(&rig.stack).await;
     let proof = auditor.consistency(before.size, newest.claims().size).await;
     let proof: Vec<audit::Hash> = proof.path.iter().map(|hash| hash.parse().unwrap()).collect();
     let mut signed = newest.clone();
@@ -394,12 +394,12 @@ async fn the_database_holds(rig: &Rig) {
 
 async fn forgetting_leaves_it_valid(rig: &Rig, auditor: &Auditor) {
     rig.sql("DELETE FROM audit_opening WHERE index IN (3, 5, 9)").await.unwrap();
-    auditor.covered(rig).await;
+    auditor.covered(&rig.stack).await;
     let exported = auditor.export(&rig.stack, "forgotten");
     let (code, report) = auditor.verify(&exported, &[]);
     assert_eq!((code, &report["closed"]), (0, &json!(3)), "{report}");
     assert_eq!(report["verified"], report["entries"]);
-    assert!(report["entries"].as_u64().unwrap() <= log_size(rig).await);
+    assert!(report["entries"].as_u64().unwrap() <= log_size(&rig.stack).await);
     let found = check_without_our_code(&exported, &[&auditor.log], &[], &[]).await;
     assert_eq!(found["wrong"], json!([]));
 }

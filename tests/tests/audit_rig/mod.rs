@@ -4,6 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
+    time::Duration,
 };
 
 use audit::{
@@ -24,7 +25,7 @@ use testkit::{
     wait::until,
 };
 
-use crate::authority_rig::{DEADLINE, Rig};
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What is read as an auditor, with the keys that sign.
 pub struct Auditor {
@@ -37,13 +38,14 @@ pub struct Auditor {
 
 impl Auditor {
     /// Signs in, over REST and with `hubctl`.
-    pub async fn sign_in(rig: &Rig) -> Self {
-        let (operator, client) = rig.operator("auditor", &[Role::Auditor]).await;
+    pub async fn sign_in(stack: &Stack) -> Self {
+        let operator = stack.operator("auditor", &[Role::Auditor]).await.unwrap();
+        let client = stack.signed_in(&operator).await.unwrap();
         let keys: AuditKeys = client.get("/v1/audit/keys").await.unwrap();
         let (log, time) = (keys.log.parse().unwrap(), keys.time.parse().unwrap());
-        let session = rig.stack.directory().join("auditor-session.json");
-        let auditor = Self { client, log, time, url: rig.stack.authority_url(), session };
-        let password = rig.stack.directory().join("secrets").join(format!("operator-{}", operator.name));
+        let session = stack.directory().join("auditor-session.json");
+        let auditor = Self { client, log, time, url: stack.authority_url(), session };
+        let password = stack.directory().join("secrets").join(format!("operator-{}", operator.name));
         let signed_in = auditor.hubctl(&[
             "sign-in",
             "--operator",
@@ -94,8 +96,8 @@ impl Auditor {
     }
 
     /// Waits until a checkpoint covers all that is in the log now; gives it.
-    pub async fn covered(&self, rig: &Rig) -> SignedCheckpoint {
-        let size = log_size(rig).await;
+    pub async fn covered(&self, stack: &Stack) -> SignedCheckpoint {
+        let size = log_size(stack).await;
         until("a checkpoint of all entries", DEADLINE, async || {
             Some(self.checkpoint().await).filter(|checkpoint| checkpoint.claims().size >= size)
         })
@@ -113,8 +115,8 @@ impl Auditor {
 }
 
 /// Entries in the database.
-pub async fn log_size(rig: &Rig) -> u64 {
-    rig.sql("SELECT count(*) FROM audit_leaf").await.unwrap().trim().parse().unwrap()
+pub async fn log_size(stack: &Stack) -> u64 {
+    stack.postgres.sql("authority", "SELECT count(*) FROM audit_leaf").await.unwrap().trim().parse().unwrap()
 }
 
 /// Two exported files.
