@@ -11,7 +11,7 @@ use jointuse::{CompanyId, CorporateNumber, ItemId, Login, OperatorName, PurposeI
 use policy::Action;
 use seal::KekId;
 
-pub(crate) use audit::{AuditCommand, AuditVerify, CosignerCommand};
+pub(crate) use audit::{AuditCommand, AuditLedger, AuditVerify, CosignerCommand};
 
 /// Decide who shares what with whom in PERSOL's joint use, and see why.
 ///

@@ -43,6 +43,11 @@ pub(crate) enum AuditCommand {
     /// Names entries that were removed, altered, inserted or moved, and checkpoints of another history. Exit code 1 when
     /// anything is wrong.
     Verify(AuditVerify),
+    /// Check seals of a ledger of disclosures against the exported log. Offline: calls nobody.
+    ///
+    /// Names seals that do not commit to what stands beside them, are not in the log, are missing or doubled. Exit code 1 when
+    /// anything is wrong. How to export seals: docs/how-to/audit.md.
+    Ledger(AuditLedger),
     /// Prove that an entry is in the newest checkpoint, and check the proof and the signature.
     Prove {
         /// The entry.
@@ -82,6 +87,16 @@ pub(crate) struct AuditVerify {
     /// The entries begin at this size, verified before; a checkpoint of it with peaks must be among the checkpoints.
     #[arg(long, default_value_t = 0)]
     pub(crate) from: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditLedger {
+    /// `entries.jsonl` of an export that `verify` found sound.
+    #[arg(long)]
+    pub(crate) entries: PathBuf,
+    /// Seals of one ledger, a JSON object a line: `leaf`, `opening` with `salt` and `payload` in base64.
+    #[arg(long)]
+    pub(crate) seals: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,5 +1,6 @@
 //! The audit log: reading, exporting, proving.
 
+mod ledger;
 mod offline;
 
 use std::{
@@ -48,6 +49,7 @@ pub(super) async fn run(context: &Context, command: AuditCommand) -> Result<(), 
         AuditCommand::Entries { from, limit } => entries(context, from, limit).await,
         AuditCommand::Export { out, from, openings } => write_export(context, &out, from, openings).await,
         AuditCommand::Verify(ask) => offline::verify(context.json, &ask),
+        AuditCommand::Ledger(ask) => ledger::check(context.json, &ask),
         AuditCommand::Prove { index, keys, since } => prove(context, index, keys, since.as_deref()).await,
         AuditCommand::Cosigner(command) => cosigner(context, command).await,
     }

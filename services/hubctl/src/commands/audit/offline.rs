@@ -37,7 +37,7 @@ pub(super) fn verify(json: bool, ask: &AuditVerify) -> Result<(), Failure> {
     Err(Failure::Unsound(format!("the log is NOT sound: {findings} findings")))
 }
 
-fn lines<T: serde::de::DeserializeOwned>(file: &Path) -> Result<Lines<T, BufReader<File>>, Failure> {
+pub(super) fn lines<T: serde::de::DeserializeOwned>(file: &Path) -> Result<Lines<T, BufReader<File>>, Failure> {
     Ok(read_lines(BufReader::new(File::open(file).map_err(file_error(file))?)))
 }
 
