@@ -20,6 +20,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("restriction", &["jointuse"]),
     ("authority-api", &["jointuse", "policy", "restriction", "tls"]),
     ("policy-feed", &["jointuse", "authority-api", "bus", "runtime"]),
+    ("disclosure-feed", &["jointuse", "audit", "bus", "store"]),
     ("testkit", &["*"]),
     ("authority", &["*"]),
     ("intake", &["*"]),
@@ -46,6 +47,7 @@ const LIBRARIES: &[&str] = &[
     "restriction",
     "authority-api",
     "policy-feed",
+    "disclosure-feed",
 ];
 
 /// No I/O, no runtime, no database, no server: not even through others.

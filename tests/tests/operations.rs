@@ -83,7 +83,13 @@ fn defaults(name: Name) {
     let missing: &[&str] = match name {
         Name::Hub | Name::Intake => &[],
         Name::History => &["is missing", "HISTORY__"],
-        Name::Authority => &["policy_issue.key_file", "tokens.key_file", "kafka.password_file"],
+        Name::Authority => &[
+            "policy_issue.key_file",
+            "tokens.key_file",
+            "audit.key_file",
+            "audit.time_key_file",
+            "kafka.password_file",
+        ],
     };
     assert_eq!(checked.status.code(), Some(if missing.is_empty() { 0 } else { 2 }), "{name:?}: {said}");
     for key in missing {
@@ -196,6 +202,8 @@ fn secrets(name: Name, config: &Path, directory: &Path) {
         Name::Authority => files.extend([
             ("policy_issue.key_file", "keys/policy.key".to_owned()),
             ("tokens.key_file", "keys/token.key".to_owned()),
+            ("audit.key_file", "keys/audit.key".to_owned()),
+            ("audit.time_key_file", "keys/audit-time.key".to_owned()),
             ("cluster.services.ju-hub", "secrets/hub-kafka".to_owned()),
         ]),
         Name::Intake => files.push(("pseudonym.key_file", "secrets/pseudonym".to_owned())),

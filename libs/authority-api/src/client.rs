@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use jointuse::Login;
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -114,6 +114,15 @@ impl AuthorityClient {
         self.send(path, self.request(Method::GET, path)).await
     }
 
+    /// `GET path`, for what is text.
+    ///
+    /// # Errors
+    /// When refused or unreachable.
+    pub async fn get_text(&self, path: &str) -> Result<String, ClientError> {
+        let (url, answer) = self.answer(path, self.request(Method::GET, path)).await?;
+        answer.text().await.map_err(|source| ClientError::Answer { url, source: source.without_url() })
+    }
+
     /// `POST path` with a JSON body.
     ///
     /// # Errors
@@ -163,6 +172,12 @@ impl AuthorityClient {
     }
 
     async fn send<T: DeserializeOwned>(&self, path: &str, request: RequestBuilder) -> Result<T, ClientError> {
+        let (url, answer) = self.answer(path, request).await?;
+        answer.json().await.map_err(|source| ClientError::Answer { url, source: source.without_url() })
+    }
+
+    /// The answer and where it came from, unless it says no.
+    async fn answer(&self, path: &str, request: RequestBuilder) -> Result<(String, Response), ClientError> {
         let url = format!("{}{}", self.base, path.split('?').next().unwrap_or_default());
         let answer = match request.send().await {
             Ok(answer) => answer,
@@ -170,7 +185,7 @@ impl AuthorityClient {
         };
         let status = answer.status();
         if status.is_success() {
-            return answer.json().await.map_err(|source| ClientError::Answer { url, source: source.without_url() });
+            return Ok((url, answer));
         }
         let problem: serde_json::Value = answer.json().await.unwrap_or_default();
         let text = |key: &str| problem.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();

@@ -1,7 +1,9 @@
 //! What the authority says to the rest: REST types and a client ([`types`], [`client`]), the signed policy
-//! ([`signed`], [`watch`]) and stop list ([`restrictions`]), access tokens ([`token`]), registered schemas by id ([`schemas`]),
-//! ready client configurations ([`client_config`]) and HTTP clients that know whom to believe ([`http`]).
+//! ([`signed`], [`watch`]) and stop list ([`restrictions`]), the audit log ([`audit`]), access tokens ([`token`]), registered
+//! schemas by id ([`schemas`]), ready client configurations ([`client_config`]) and HTTP clients that know whom to believe
+//! ([`http`]).
 
+pub mod audit;
 pub mod client;
 pub mod client_config;
 pub mod http;

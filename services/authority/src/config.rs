@@ -22,6 +22,7 @@ pub(crate) struct Config {
     pub(crate) evidence: EvidenceConfig,
     pub(crate) throttle: ThrottleConfig,
     pub(crate) cluster: ClusterConfig,
+    pub(crate) audit: AuditConfig,
     pub(crate) telemetry: TelemetryConfig,
     pub(crate) shutdown: ShutdownConfig,
 }
@@ -98,6 +99,17 @@ pub(crate) struct ClusterConfig {
     pub(crate) replication_factor: i16,
     pub(crate) login_within_ms: u64,
     pub(crate) services: BTreeMap<String, SecretFile>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuditConfig {
+    pub(crate) origin: String,
+    pub(crate) key_file: SecretFile,
+    pub(crate) time_key_file: SecretFile,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) topic: String,
+    pub(crate) interval_seconds: f64,
 }
 
 impl Settings for Config {
@@ -199,9 +211,26 @@ impl Settings for Config {
             "public.url",
             "must begin with http:// or https://, or be empty",
         );
+        require(
+            self.audit.origin.parse::<audit::keys::KeyName>().is_ok(),
+            "audit.origin",
+            "must be a name without white space and '+', like a URL without its scheme",
+        );
+        require(
+            self.audit.topic.starts_with("jointuse.") && self.audit.topic != issue.topic,
+            "audit.topic",
+            "must begin with jointuse., the prefix that the authority manages, and be no other topic",
+        );
+        require(
+            self.audit.interval_seconds.is_finite() && (0.05..=60.0).contains(&self.audit.interval_seconds),
+            "audit.interval_seconds",
+            "must be between 0.05 and 60",
+        );
         for (key, good) in [
             ("policy_issue.key_file", issue.key_file.read_bytes().map(|_| ())),
             ("tokens.key_file", self.tokens.key_file.read_bytes().map(|_| ())),
+            ("audit.key_file", self.audit.key_file.read_bytes().map(|_| ())),
+            ("audit.time_key_file", self.audit.time_key_file.read_bytes().map(|_| ())),
             ("kafka.password_file", self.kafka.password_file.read_bytes().map(|_| ())),
         ] {
             if let Err(error) = good {
@@ -237,7 +266,8 @@ mod tests {
     }
 
     /// The defaults name secret files that exist only in production.
-    const SECRETS: [&str; 3] = ["policy_issue.key_file", "tokens.key_file", "kafka.password_file"];
+    const SECRETS: [&str; 5] =
+        ["policy_issue.key_file", "tokens.key_file", "audit.key_file", "audit.time_key_file", "kafka.password_file"];
 
     #[test]
     fn the_defaults_are_good_but_for_the_secrets() {
@@ -253,6 +283,8 @@ mod tests {
             ("# ju-hub = ", "other = ", "cluster.services"),
             ("127.0.0.1:9192", "hub.example:9192", "public.hub_bootstrap"),
             ("url = \"\"", "url = \"http://authority.example\"", "public.url"),
+            ("origin = \"", "origin = \"a b", "audit.origin"),
+            ("interval_seconds = 1\n", "interval_seconds = 0\n", "audit.interval_seconds"),
         ] {
             assert!(invalid(|text| text.replace(from, to)).contains(&key.to_owned()), "{key}");
         }

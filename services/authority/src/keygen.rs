@@ -1,4 +1,4 @@
-//! `authority keygen`: the keys that sign policies and tokens, and history's.
+//! `authority keygen`: the keys that sign policies, tokens and the audit log, and history's.
 
 use std::{
     fs::{self, OpenOptions},
@@ -23,14 +23,16 @@ pub(crate) enum KeygenError {
     Key(#[from] KeyError),
 }
 
-/// Makes `policy.key`, `policy.pub.pem`, `token.key`, `history.key` and `history.pub.pem` in `dir`, for the owner's eyes only. None is made if one of
-/// them is there.
+/// Makes the private keys `policy.key`, `token.key`, `audit.key`, `audit-time.key` and `history.key`, and the public halves that
+/// others need, in `dir`, for the owner's eyes only. None is made if one of them is there.
 pub(crate) fn keygen(dir: &Path) -> Result<Vec<PathBuf>, KeygenError> {
-    let (policy, token, history) = (SigningKey::generate()?, SigningKey::generate()?, SigningKey::generate()?);
+    let (policy, history) = (SigningKey::generate()?, SigningKey::generate()?);
     let files = [
         ("policy.key", policy.to_pem()),
         ("policy.pub.pem", policy.public().to_pem()),
-        ("token.key", token.to_pem()),
+        ("token.key", SigningKey::generate()?.to_pem()),
+        ("audit.key", SigningKey::generate()?.to_pem()),
+        ("audit-time.key", SigningKey::generate()?.to_pem()),
         ("history.key", history.to_pem()),
         ("history.pub.pem", history.public().to_pem()),
     ];

@@ -10,6 +10,7 @@ use store::Store;
 
 use crate::{
     api,
+    audit::{Identity, Intake, Signer, SignerParts},
     auth::throttle::Throttle,
     cluster::{self, Cluster},
     config::{Config, PublicConfig},
@@ -39,6 +40,7 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
         url => url.to_owned(),
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let audit = Arc::new(identity(&config)?);
     let rules = RuleBook::open(&config.policy_issue.rules_dir)?;
     let (publisher, inbox) = issue::channel();
     let (stop_list, restricted) = restrictions::channel();
@@ -48,6 +50,7 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
         store: store.clone(),
         clock: Arc::clone(&clock),
         tokens: TokenSigner::new(&signing_key(&config.tokens.key_file)?),
+        audit: Arc::clone(&audit),
         rules: rules.clone(),
         publisher,
         stop_list,
@@ -64,6 +67,11 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
     let teller = restrictions::Teller::new(stop_list_parts(&app, &ctx)?, restricted);
     ctx.spawn("restrictions", teller.run(ctx.stopping()));
     cluster::spawn(&ctx, &app);
+    let check = ctx.health().register("audit");
+    let leaves = Intake::new(store.clone(), app.metrics.clone());
+    ctx.spawn("audit-intake", leaves.run(app.config.kafka.clone(), app.config.audit.topic.clone(), ctx.draining()));
+    let parts = SignerParts { store, clock, identity: audit, check, metrics: app.metrics.clone() };
+    ctx.spawn("audit", Signer::new(parts, &app.config.audit)?.run(ctx.draining()));
     let router = api::router(&app).merge(ctx.admin_router());
     ctx.spawn_http("http", listener, tls, router);
     Ok(())
@@ -74,6 +82,11 @@ fn hub_trust(public: &PublicConfig) -> Result<Option<String>, BoxError> {
     // What subscribers could not use is found out here.
     tls::Trust::read(path)?;
     Ok(Some(std::fs::read_to_string(path)?))
+}
+
+fn identity(config: &Config) -> Result<Identity, BoxError> {
+    let (log, clock) = (signing_key(&config.audit.key_file)?, signing_key(&config.audit.time_key_file)?);
+    Ok(Identity::new(&config.audit.origin.parse()?, &log, &clock)?)
 }
 
 fn parts(app: &App, ctx: &Context, rules: RuleBook) -> Result<IssuerParts, BoxError> {

@@ -7,6 +7,7 @@ use jointuse::Clock;
 use store::Store;
 
 use crate::{
+    audit::Identity,
     auth::throttle::Throttle,
     cluster::Cluster,
     config::Config,
@@ -28,6 +29,8 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     /// Signs access tokens and sessions.
     pub(crate) tokens: TokenSigner,
+    /// Signs the audit log's checkpoints.
+    pub(crate) audit: Arc<Identity>,
     /// Cedar rules by date.
     pub(crate) rules: RuleBook,
     /// Tells decisions to the services.

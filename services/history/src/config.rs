@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use authority_api::{PolicyConfig, RegistryConfig};
 use bus::KafkaConfig;
+use disclosure_feed::AuditConfig;
 use runtime::{
     Invalid, SecretFile, Settings,
     sections::{HttpConfig, ShutdownConfig, TelemetryConfig},
@@ -30,6 +31,8 @@ pub struct Config {
     pub restrictions: RestrictionsConfig,
     /// The schema registry.
     pub registry: RegistryConfig,
+    /// Disclosures in the audit log.
+    pub audit: AuditConfig,
     /// How records are applied.
     pub apply: ApplyConfig,
     /// Logs and traces.
@@ -88,6 +91,7 @@ impl Settings for Config {
         if let Err(error) = self.database.validate() {
             invalid.push(Invalid::new("database", error.to_string()));
         }
+        invalid.extend(self.audit.problem().map(|(key, message)| Invalid::new(key, message)));
         invalid.extend(Invalid::secret("kafka.password_file", &self.kafka.password_file));
         invalid.extend(Invalid::secret("restrictions.key_file", &self.restrictions.key_file));
         let (valid, again) = (self.restrictions.validity_seconds, self.restrictions.refresh_seconds);

@@ -2,8 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use audit::Service;
 use authority_api::{RestrictionSigner, RestrictionWatch, Restrictions, SigningKey, SnapshotWatch};
 use bus::{ConsumeOptions, Consumer, ProduceOptions, Producer, Start, Status};
+use disclosure_feed::Feed as Disclosures;
 use jointuse::{Clock, SystemClock};
 use policy_feed::{Feed, RestrictionFeed};
 use runtime::{BoxError, Check, Context};
@@ -91,6 +93,11 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
         }
         Ok::<(), BoxError>(())
     });
+
+    let gather = crate::db::leaves::gather;
+    let disclosures =
+        Disclosures::new(Service::History, store.clone(), &config.kafka, &config.audit, Arc::clone(&clock), gather)?;
+    context.spawn("audit", disclosures.run(context.draining()));
 
     let app = Arc::new(api::App { store, policy, stops, clock, metrics, masks: Masks::load()? });
     let listener = context.listen("http", config.http.listen).await?;

@@ -4,6 +4,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use authority_api::{KeyError, PolicyConfig, PublicKey, RegistryConfig};
 use bus::KafkaConfig;
+use disclosure_feed::AuditConfig;
 use runtime::{
     IdentityConfig, Invalid, Settings,
     sections::{self, AdminConfig, ShutdownConfig, TelemetryConfig},
@@ -34,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) restrictions: RestrictionsConfig,
     /// The schema registry.
     pub(crate) registry: RegistryConfig,
+    /// Disclosures in the audit log.
+    pub(crate) audit: AuditConfig,
     /// Bounds.
     pub(crate) limits: LimitsConfig,
     /// Logs and traces.
@@ -204,6 +207,7 @@ impl Settings for Config {
         if let Err(error) = self.database.validate() {
             invalid.push(Invalid::new("database", error.to_string()));
         }
+        invalid.extend(self.audit.problem().map(|(key, message)| Invalid::new(key, message)));
         invalid.extend(Invalid::secret("kafka.password_file", &self.kafka.password_file));
         let database = self.database.password_file.as_ref();
         invalid.extend(database.and_then(|file| Invalid::secret("database.password_file", file)));
@@ -244,6 +248,8 @@ mod tests {
             ("HUB__LISTEN__BROKER_PORT_BASE", "65535", "listen.node_ids"),
             ("HUB__KAFKA__BOOTSTRAP", "nowhere", "kafka.bootstrap"),
             ("HUB__REGISTRY__URL", "nowhere", "registry.url"),
+            ("HUB__AUDIT__TOPIC", "elsewhere", "audit.topic"),
+            ("HUB__AUDIT__INTERVAL_SECONDS", "0", "audit.interval_seconds"),
             ("HUB__DATABASE__URL", "postgresql://a:b@db/hub", "database"),
             ("HUB__LISTEN__HOST", "0.0.0.0", "listen.host"),
             ("HUB__ADMIN__LISTEN", "0.0.0.0:9190", "admin.listen"),

@@ -4,6 +4,8 @@
 //! and commits it together: the cost of a commit is shared, and it never grows with the number of records. Which rows
 //! there are, and which of them must be waited for, is decided in [`crate::runs`].
 
+pub(crate) mod leaves;
+
 use std::{
     collections::HashMap,
     fmt,
@@ -196,7 +198,7 @@ const UPSERT: &str = "INSERT INTO disclosure (id, at, until, login, subscription
     snapshot, topic, partition, first_offset, last_offset, delivered, withheld, open, restrictions, person_restrictions) \
     SELECT * FROM UNNEST($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
     ON CONFLICT (id) DO UPDATE SET until = EXCLUDED.until, last_offset = EXCLUDED.last_offset, \
-    delivered = EXCLUDED.delivered, withheld = EXCLUDED.withheld, open = EXCLUDED.open";
+    delivered = EXCLUDED.delivered, withheld = EXCLUDED.withheld, open = EXCLUDED.open, seal = NULL";
 
 impl Columns {
     fn of<'a>(rows: impl Iterator<Item = &'a Row>) -> Self {

@@ -2,8 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use audit::Service;
 use authority_api::{RestrictionWatch, SnapshotWatch, schemas::Schemas};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use disclosure_feed::Feed as Disclosures;
 use jointuse::{Clock, SystemClock};
 use policy_feed::{Feed, RestrictionFeed};
 use runtime::{BoxError, Check, Context};
@@ -17,7 +19,7 @@ use crate::{
     delivery::{Programs, Stops},
     gate::Gate,
     hub::{Hub, Parts},
-    ledger::Ledger,
+    ledger::{Ledger, leaves},
     metrics::Metrics,
     names::Names,
     proof,
@@ -96,6 +98,15 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
         .await
     };
     ctx.spawn("keys", until_gone(ctx.clone(), Arc::clone(&hub), serve));
+    let disclosures = Disclosures::new(
+        Service::Hub,
+        store.clone(),
+        &config.kafka,
+        &config.audit,
+        Arc::clone(&clock),
+        leaves::gather,
+    )?;
+    ctx.spawn("audit", disclosures.run(ctx.draining()));
     let draining = ctx.draining();
     ctx.spawn("policy-check", {
         let checks = feed.watch_age(handle, clock, policy_check, draining.clone());

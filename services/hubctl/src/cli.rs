@@ -1,5 +1,7 @@
 //! The grammar of the command line. Its help is the operators' manual.
 
+mod audit;
+
 use std::path::PathBuf;
 
 use authority_api::types::Manager;
@@ -9,6 +11,8 @@ use jointuse::{CompanyId, ContactId, CorporateNumber, ItemId, Login, OperatorNam
 use policy::Action;
 use restriction::{Measure, Reach};
 use seal::KekId;
+
+pub(crate) use audit::{AuditCommand, AuditLedger, AuditVerify, CosignerCommand};
 
 /// Decide who shares what with whom in PERSOL's joint use, and see why.
 ///
@@ -101,6 +105,9 @@ pub(crate) enum Command {
     /// To rotate: `keys add` on one host, give the key file to all, `keys use` on all, then `keys rotate` and `keys retire`.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// The audit log: read it, export it, verify it offline.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Who did what, newest first.
     Activity {
         /// How many.

@@ -27,6 +27,8 @@ pub(crate) enum Failure {
     Call(Box<ClientError>),
     #[error(transparent)]
     Keys(Box<dyn std::error::Error + Send + Sync>),
+    #[error("{0}")]
+    Unsound(String),
     #[error("{failed} of {all} changes could not be made; run `hubctl cluster plan` to see what is left")]
     Partly { failed: usize, all: usize },
 }

@@ -67,6 +67,14 @@ impl Stack {
                     ],
                 );
                 section("tokens", &[("key_file", key("token.key"))]);
+                section(
+                    "audit",
+                    &[
+                        ("key_file", key("audit.key")),
+                        ("time_key_file", key("audit-time.key")),
+                        ("state_dir", quoted(&state.display().to_string())),
+                    ],
+                );
                 let mut public =
                     vec![("url", quoted(&self.authority_url())), ("hub_bootstrap", quoted(&self.hub_bootstrap()))];
                 if let Some(trust) = self.trust() {

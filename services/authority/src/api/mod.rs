@@ -18,7 +18,7 @@ use utoipa::{
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{auth::guard, cluster, registry, state::AppState};
+use crate::{audit, auth::guard, cluster, registry, state::AppState};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -56,6 +56,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(policy::routes())
         .merge(cluster::routes())
         .merge(activity::routes())
+        .merge(audit::routes())
         .merge(oauth::routes())
 }
 

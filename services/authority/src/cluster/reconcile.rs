@@ -205,6 +205,7 @@ impl Cluster {
             policy_topic: &app.config.policy_issue.topic,
             restriction_topic: &app.config.restrictions.topic,
             persons_topic: &app.config.restrictions.persons_topic,
+            audit_topic: &app.config.audit.topic,
             replication: app.config.cluster.replication_factor,
             at,
         }))

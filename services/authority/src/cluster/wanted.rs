@@ -45,6 +45,7 @@ pub(super) struct Sources<'a> {
     pub(super) policy_topic: &'a str,
     pub(super) restriction_topic: &'a str,
     pub(super) persons_topic: &'a str,
+    pub(super) audit_topic: &'a str,
     pub(super) replication: i16,
     pub(super) at: DateTime<Utc>,
 }
@@ -99,6 +100,10 @@ impl Wanted {
             let (replication, configs) = (sources.replication, configs.clone());
             self.topics.insert(topic.to_owned(), WantedTopic { partitions: 1, replication, configs });
         }
+        // Leaves on their way into the audit log. One partition: each ledger's seals stay in their order.
+        let configs = self::configs(&[("cleanup.policy", "delete"), ("retention.ms", "2592000000")]);
+        let wanted = WantedTopic { partitions: 1, replication: sources.replication, configs };
+        self.topics.insert(sources.audit_topic.to_owned(), wanted);
     }
 
     /// Each service may do what its work takes, and nothing more.
@@ -120,7 +125,9 @@ impl Wanted {
         self.allow("ju-history", &[Write], sources.persons_topic);
         // The hub learns where the brokers are, and which topics there are; clients' own logins do the reading.
         self.acls.insert(cluster("ju-hub", Describe));
-        for login in ["ju-intake", "ju-history"] {
+        self.acls.insert(cluster("ju-intake", IdempotentWrite));
+        for login in ["ju-hub", "ju-history"] {
+            self.allow(login, &[Write, Describe], sources.audit_topic);
             self.acls.insert(cluster(login, IdempotentWrite));
         }
         for topic in &sources.catalogue.topics {

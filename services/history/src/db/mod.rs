@@ -1,6 +1,7 @@
 //! Queries of the API, one file per aggregate. What they read is disclosed in the same transaction ([`disclosure`]).
 
 pub mod disclosure;
+pub mod leaves;
 pub mod organisation;
 pub mod person;
 pub mod timeline;

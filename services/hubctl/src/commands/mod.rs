@@ -1,5 +1,6 @@
 //! One file per noun.
 
+mod audit;
 mod cluster;
 mod company;
 mod credential;
@@ -39,6 +40,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Cluster(command) => cluster::run(&context, command).await,
         Command::Schema(command) => schema::run(&context, command).await,
         Command::Keys(command) => keys::run(&context, command).await,
+        Command::Audit(command) => audit::run(&context, command).await,
         Command::Activity { limit } => activity(&context, limit).await,
     }
 }
