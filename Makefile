@@ -9,7 +9,7 @@ LOCAL   := target/$(BUILT)/local
 THREADS ?= 2
 # What is tested and linted beside the defaults: keys in a hardware module, on SoftHSM.
 ALL     := --features seal/pkcs11
-FUZZED  := wire contract
+FUZZED  := wire contract seal
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help

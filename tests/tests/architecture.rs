@@ -9,15 +9,18 @@ const TABLE: &[(&str, &[&str])] = &[
     ("jointuse", &[]),
     ("wire", &[]),
     ("secret", &[]),
-    ("store", &["secret"]),
-    ("runtime", &["secret"]),
+    ("tls", &["secret"]),
+    ("store", &["secret", "tls"]),
+    ("runtime", &["secret", "tls"]),
     ("policy", &["jointuse"]),
     ("contract", &["jointuse"]),
     ("audit", &["jointuse"]),
-    ("bus", &["jointuse", "secret", "wire"]),
+    ("bus", &["jointuse", "secret", "tls", "wire"]),
     ("seal", &["jointuse", "secret", "store"]),
-    ("authority-api", &["jointuse", "policy"]),
+    ("restriction", &["jointuse"]),
+    ("authority-api", &["jointuse", "policy", "restriction", "tls"]),
     ("policy-feed", &["jointuse", "authority-api", "bus", "runtime"]),
+    ("disclosure-feed", &["jointuse", "audit", "bus", "store"]),
     ("testkit", &["*"]),
     ("authority", &["*"]),
     ("intake", &["*"]),
@@ -36,16 +39,19 @@ const LIBRARIES: &[&str] = &[
     "audit",
     "wire",
     "secret",
+    "tls",
     "bus",
     "store",
     "seal",
     "runtime",
+    "restriction",
     "authority-api",
     "policy-feed",
+    "disclosure-feed",
 ];
 
 /// No I/O, no runtime, no database, no server: not even through others.
-const PURE: &[&str] = &["jointuse", "policy", "contract", "audit", "wire"];
+const PURE: &[&str] = &["jointuse", "policy", "contract", "audit", "wire", "restriction"];
 const IMPURE: &[&str] = &["tokio", "rdkafka", "diesel", "axum", "reqwest", "hyper", "mio", "socket2", "r2d2"];
 
 /// Crates that only one or a few of ours may name, so that a change of theirs touches one place.
@@ -57,6 +63,9 @@ const BEHIND: &[(&str, &[&str])] = &[
     ("apache-avro", &["contract"]),
     ("opentelemetry-otlp", &["runtime"]),
     ("cryptoki", &["seal"]),
+    ("rustls", &["tls"]),
+    ("tokio-rustls", &["tls"]),
+    ("rcgen", &["testkit"]),
 ];
 
 fn metadata() -> Metadata {

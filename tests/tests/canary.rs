@@ -1,10 +1,10 @@
 //! The canary: a person's values, planted in records of every kind, in bad rows and in bad requests, appear in no log,
-//! metric, error, trace, command line, state folder, Kafka key or header, and in no database but history's own.
+//! metric, error, trace, command line, state folder, no record, no file of a broker, and in no database but history's own.
 //!
 //! Everything that a service says runs at `trace`. Where the values belong, they are looked for, too: what cannot find
-//! them there cannot be trusted elsewhere. **Not hunted here**: the brokers' data folders and the values of records,
-//! which are in clear until records are sealed; history's own tables, which are the histories; and its good answers,
-//! which are what they are for.
+//! them there cannot be trusted elsewhere. **Not hunted here**: history's own tables, which are the histories, and with
+//! them the log that PostgreSQL writes for all databases; history's good answers, and what the hub delivers, which are
+//! what they are for.
 
 mod ground_rig;
 
@@ -124,7 +124,7 @@ async fn planted_values_stay_where_they_belong() {
     outage(&mut stack, &mut sender, &alpha).await;
 
     let hunt = Hunt::new(&[&plant::WORDS[..], &[plant::CLIENT_ID]].concat());
-    places::where_it_belongs(&stack, &hunt).await;
+    places::where_it_belongs(&stack, &alpha.subscription, &hunt).await;
     let mut findings = Vec::new();
     for (place, bytes) in &sender.kept {
         findings.extend(hunt.report(place, bytes));
@@ -133,8 +133,9 @@ async fn planted_values_stay_where_they_belong() {
         findings.extend(hunt.report(&format!("metrics of {name:?}"), stack.metrics(name).await.unwrap().as_bytes()));
     }
     findings.extend(places::command_lines(&mut stack, &hunt));
-    findings.extend(places::keys_and_headers(&stack, &hunt).await);
+    findings.extend(places::records_of_all_topics(&stack, &hunt).await);
     findings.extend(places::databases(&stack, &hunt).await);
+    let files = places::database_files(&stack).await;
     // What is still buffered is flushed when the services stop.
     let directory = stack.directory().to_owned();
     stack.stop().await.unwrap();
@@ -146,6 +147,21 @@ async fn planted_values_stay_where_they_belong() {
         );
         findings.extend(hunt.in_folder(&folder));
     }
+    for folder in files {
+        assert!(hunt::files(&folder).len() > 100, "{} holds a database", folder.display());
+        findings.extend(hunt.in_folder(&folder));
+    }
+    let brokers = directory.join("kafka");
+    let segments = hunt::files(&brokers);
+    assert!(
+        segments.iter().any(|file| {
+            file.extension().is_some_and(|extension| extension == "log")
+                && file.parent().is_some_and(|topic| topic.to_string_lossy().contains("jointuse.contact-"))
+                && file.metadata().is_ok_and(|file| file.len() > 0)
+        }),
+        "the records are there"
+    );
+    findings.extend(Hunt::new(&plant::WORDS).in_folder(&brokers));
     findings.extend(hunt.report("PostgreSQL's log", &std::fs::read(stack.postgres.log()).unwrap()));
     findings.extend(places::broker_logs(&stack, &Hunt::new(&plant::WORDS)));
     let exported = sink.bytes();

@@ -23,7 +23,7 @@ const CARDS: usize = 600;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stack_is_seeded_once_and_the_story_holds() {
-    let mut stack = Stack::builder().start().await.unwrap();
+    let mut stack = Stack::builder().tls().start().await.unwrap();
     let clients = stack.directory().join("clients");
     let running = Running::of(&mut stack, &clients).await.unwrap();
     let samples = Samples::generate(11, CARDS);

@@ -101,6 +101,7 @@ async fn drift() {
         login: "ju-authority".to_owned(),
         password_file: secret::SecretFile::new(stack.directory().join("secrets/authority-kafka")),
         security: bus::Security::default(),
+        trust_file: None,
     };
     let admin = Controller::new(&kafka, "test", Duration::from_secs(10)).unwrap();
     let mut cluster = Cluster { stack, desk, member, admin };
@@ -127,18 +128,26 @@ async fn follows(cluster: &Cluster) {
     assert_eq!(cluster.acls(cluster.member.publication.login.as_str()).await, BTreeSet::new());
     let topics = cluster.admin.topics().await.unwrap();
     let made: Vec<_> = topics.keys().filter(|name| name.starts_with("jointuse.")).cloned().collect();
-    assert_eq!(made, [TOPICS[0], TOPICS[1], TOPICS[2], TOPICS[3], "jointuse.policy", TOPICS[4]]);
+    let others = ["jointuse.audit", "jointuse.policy", "jointuse.restrictions", "jointuse.restrictions-persons"];
+    let wanted: BTreeSet<&str> = TOPICS.into_iter().chain(others).collect();
+    assert_eq!(made, wanted.into_iter().collect::<Vec<_>>());
     assert_eq!((topics["jointuse.policy"].partitions, topics["jointuse.contact"].partitions), (1, 4));
     // Each service has what its work takes, and no more.
     let of = async |login: &str| {
         let acls = cluster.acls(login).await;
         acls.iter().map(|acl| format!("{:?} {}", acl.operation, acl.name)).collect::<BTreeSet<_>>()
     };
-    assert!(!of("ju-hub").await.iter().any(|acl| acl.starts_with("Write") || acl == "Read jointuse.contact"));
+    let writes = async |login: &str| {
+        let acls = of(login).await;
+        acls.into_iter().filter(|acl| acl.starts_with("Write")).collect::<Vec<_>>()
+    };
+    assert_eq!(writes("ju-hub").await, ["Write jointuse.audit"]);
+    assert!(!of("ju-hub").await.contains("Read jointuse.contact"));
     assert!(of("ju-intake").await.contains("Write jointuse.contact"));
     assert!(!of("ju-intake").await.contains("Read jointuse.contact"));
     assert!(of("ju-history").await.contains("Read jointuse.contact"));
-    assert!(!of("ju-history").await.iter().any(|acl| acl.starts_with("Write")));
+    // Whom restrictions of persons reach is history's to tell, and what it disclosed; nothing else.
+    assert_eq!(writes("ju-history").await, ["Write jointuse.audit", "Write jointuse.restrictions-persons"]);
     let plan: Plan = cluster.desk.asks.get("/v1/cluster/plan").await.unwrap();
     assert_eq!(plan.changes, [], "the cluster is as approved");
     assert!(cluster.reports().await.is_empty(), "building it was no drift: {:?}", cluster.reports().await);

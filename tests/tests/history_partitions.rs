@@ -60,6 +60,7 @@ fn producer(rig: &Rig) -> Producer {
         login: "ju-intake".to_owned(),
         password_file: SecretFile::new(rig.stack.directory().join("secrets/intake-kafka")),
         security: Security::default(),
+        trust_file: None,
     };
     Producer::new(&kafka, "tests", ProduceOptions::default()).unwrap()
 }
@@ -72,6 +73,7 @@ fn administrator(rig: &Rig) -> Controller {
         login: ADMIN.to_owned(),
         password_file: SecretFile::new(path),
         security: Security::default(),
+        trust_file: None,
     };
     Controller::new(&config, "tests", Duration::from_secs(10)).unwrap()
 }

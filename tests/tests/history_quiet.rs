@@ -42,6 +42,7 @@ async fn services_at_rest_are_denied_nothing() {
         login: "ju-intake".into(),
         password_file: secret::SecretFile::new(stack.directory().join("secrets/intake-kafka")),
         security: bus::Security::default(),
+        trust_file: None,
     };
     let producer = bus::Producer::new(&kafka, "tests", bus::ProduceOptions::default()).unwrap();
     producer.ping("not-its-topic", Duration::from_secs(5)).await.unwrap();

@@ -21,7 +21,7 @@ const NEW_PROTOCOL: [Client; 2] = [Client::Confluent, Client::Java];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stock_clients() {
-    let mut rig = Rig::single().await;
+    let mut rig = Rig::secured().await;
     let watch = ConnectionWatch::start(&rig.kafka.client_ports());
     let records = fill_with_everything(&rig).await;
     byte_for_byte(&rig, records).await;
@@ -60,7 +60,7 @@ async fn through(client: Client, request: &Request) -> Outcome {
 }
 
 fn consume(rig: &Rig, group: &str, topics: &[&str]) -> Request {
-    Request::consume(&rig.bootstrap(), ALPHA, PASSWORD, group, topics)
+    rig.tls(Request::consume(&rig.bootstrap(), ALPHA, PASSWORD, group, topics))
 }
 
 /// Records of every compression, with all that a record can have; the number of records in both topics.
@@ -92,7 +92,7 @@ async fn fill_with_everything(rig: &Rig) -> u64 {
             .with("compression", compression)
             .with("acks", "all")
             .with("records", records);
-        let outcome = run(client, &request, LONG).await.unwrap();
+        let outcome = run(client, &rig.tls(request), LONG).await.unwrap();
         assert!(outcome.success && outcome.errors().is_empty(), "{compression}: {:?}", outcome.errors());
     }
     rig.fill(TRANSACTION, 300, 400).await;
@@ -103,7 +103,7 @@ async fn fill_with_everything(rig: &Rig) -> u64 {
 async fn byte_for_byte(rig: &Rig, records: u64) {
     let topics = [CONTACT, TRANSACTION];
     let direct = Request::consume(&rig.kafka.bootstrap(), ADMIN, rig.kafka.password(ADMIN), "ju.alpha.direct", &topics);
-    let direct = run(Client::Confluent, &direct.max(records), LONG).await.unwrap();
+    let direct = run(Client::Confluent, &rig.tls(direct).max(records), LONG).await.unwrap();
     let expected: Vec<_> = direct.records().iter().map(|record| rig.sealer.opened(record.content())).collect();
     assert_eq!(expected.len() as u64, records);
     for client in [Client::Confluent, Client::KafkaJs, Client::Java, Client::KafkaPython, Client::AioKafka] {
@@ -169,7 +169,8 @@ async fn seeks(rig: &Rig) {
 async fn regex(rig: &Rig) {
     for client in [Client::Confluent, Client::Java] {
         let pattern = if client == Client::Java { "jointuse\\..*" } else { "^jointuse\\..*" };
-        let request = Request::new("consume", &rig.bootstrap(), BETA, PASSWORD)
+        let request = rig
+            .tls(Request::new("consume", &rig.bootstrap(), BETA, PASSWORD))
             .with("group", format!("ju.beta.regex-{client:?}").to_lowercase())
             .with("pattern", pattern)
             .idle(Duration::from_secs(4));
@@ -189,7 +190,7 @@ async fn refused_by_name(rig: &Rig) {
             &format!("ju.beta.refused-{client:?}").to_lowercase(),
             &[MEETING],
         );
-        let mut running = Running::start(client, &request.idle(Duration::from_secs(20))).unwrap();
+        let mut running = Running::start(client, &rig.tls(request).idle(Duration::from_secs(20))).unwrap();
         THROUGH.lock().unwrap().extend(running.pid());
         let seen = running.until("to be refused", LONG, |event| {
             event.is_error("TOPIC_AUTHORIZATION_FAILED") || event.is_error("Not authorized to access topic")

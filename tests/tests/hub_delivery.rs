@@ -22,7 +22,7 @@ const LEAVES: &str = "gamma";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_of_who_left_are_withheld() {
-    let mut rig = Rig::single().await;
+    let mut rig = Rig::secured().await;
     fill(&rig).await;
     // While all are members every record leaves; the same consumers then see what is left.
     let everything = direct(&rig, CONTACT).await;
@@ -101,21 +101,21 @@ async fn produce(
         .with("acks", "all")
         .with("records", records);
     let request = more.iter().fold(request, |request, (name, value)| request.with(name, *value));
-    let outcome = run(client, &request, LONG).await.unwrap();
+    let outcome = run(client, &rig.tls(request), LONG).await.unwrap();
     assert!(outcome.success && outcome.errors().is_empty(), "{compression}: {:?}", outcome.errors());
 }
 
 async fn direct(rig: &Rig, topic: &str) -> Vec<Record> {
     let request =
         Request::consume(&rig.kafka.bootstrap(), ADMIN, rig.kafka.password(ADMIN), "ju.alpha.direct", &[topic]);
-    let outcome = run(Client::Confluent, &request.with("until_end", true), LONG).await.unwrap();
+    let outcome = run(Client::Confluent, &rig.tls(request).with("until_end", true), LONG).await.unwrap();
     outcome.records().iter().map(|record| rig.sealer.opened(record.content())).collect()
 }
 
 async fn compare(rig: &Rig, client: Client, when: &str, expected: &[Record]) {
     let group = format!("ju.alpha.{when}-{client:?}").to_lowercase();
     let request = Request::consume(&rig.bootstrap(), ALPHA, PASSWORD, &group, &[CONTACT]);
-    let outcome = run(client, &request.max(expected.len() as u64).with("commit", "end"), LONG).await.unwrap();
+    let outcome = run(client, &rig.tls(request).max(expected.len() as u64).with("commit", "end"), LONG).await.unwrap();
     assert_same(client, &outcome, expected, when);
 }
 
@@ -137,7 +137,7 @@ async fn behind_what_is_withheld(rig: &Rig) {
     for client in ALL {
         let group = format!("ju.alpha.behind-{client:?}").to_lowercase();
         let request = Request::consume(&rig.bootstrap(), ALPHA, PASSWORD, &group, &[TRANSACTION]);
-        running.push((client, Running::start(client, &request.idle(3 * LONG)).unwrap()));
+        running.push((client, Running::start(client, &rig.tls(request).idle(3 * LONG)).unwrap()));
     }
     // They have found the end when the hub has withheld all from each.
     let all = (gone.len() * ALL.len()) as f64;
@@ -181,7 +181,7 @@ async fn transactions(rig: &Rig) {
             &format!("ju.alpha.tx-direct-{level}"),
             &[topic],
         );
-        let request = request.with("settings", settings.clone()).with("until_end", true);
+        let request = rig.tls(request).with("settings", settings.clone()).with("until_end", true);
         let outcome = run(Client::Confluent, &request, LONG).await.unwrap();
         let everything: Vec<Record> =
             outcome.records().iter().map(|record| rig.sealer.opened(record.content())).collect();
@@ -192,7 +192,7 @@ async fn transactions(rig: &Rig) {
             let request = Request::consume(&rig.bootstrap(), ALPHA, PASSWORD, &group, &[topic])
                 .with("settings", settings.clone())
                 .max(expected.len() as u64);
-            let outcome = run(client, &request, LONG).await.unwrap();
+            let outcome = run(client, &rig.tls(request), LONG).await.unwrap();
             let seen: Vec<_> = outcome.records().iter().map(|r| (r.partition, r.offset, r.value.clone())).collect();
             let wanted: Vec<_> = expected.iter().map(|r| (r.partition, r.offset, r.value.clone())).collect();
             assert_eq!(seen, wanted, "{client:?} {level}: {:?}", outcome.errors());

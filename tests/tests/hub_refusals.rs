@@ -133,7 +133,7 @@ async fn bytes_of_other_kinds(rig: &Rig) {
         assert!(begun.elapsed() < Duration::from_secs(1), "closed after {:?}", begun.elapsed());
     };
     // A TLS hello, an HTTP request, a frame that claims 2 GB, one that claims less than nothing.
-    counted!(rig, "frame_size", 1, quickly(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"));
+    counted!(rig, "tls", 1, quickly(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"));
     counted!(rig, "frame_size", 1, quickly(b"GET / HTTP/1.1\r\n\r\n"));
     counted!(rig, "frame_size", 1, quickly(b"\x7f\xff\xff\xff\x00\x12\x00\x00"));
     counted!(rig, "frame_size", 1, quickly(b"\xff\xff\xff\xff\x00\x12\x00\x00"));

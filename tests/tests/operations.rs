@@ -83,7 +83,13 @@ fn defaults(name: Name) {
     let missing: &[&str] = match name {
         Name::Hub | Name::Intake => &[],
         Name::History => &["is missing", "HISTORY__"],
-        Name::Authority => &["policy_issue.key_file", "tokens.key_file", "kafka.password_file"],
+        Name::Authority => &[
+            "policy_issue.key_file",
+            "tokens.key_file",
+            "audit.key_file",
+            "audit.time_key_file",
+            "kafka.password_file",
+        ],
     };
     assert_eq!(checked.status.code(), Some(if missing.is_empty() { 0 } else { 2 }), "{name:?}: {said}");
     for key in missing {
@@ -196,10 +202,13 @@ fn secrets(name: Name, config: &Path, directory: &Path) {
         Name::Authority => files.extend([
             ("policy_issue.key_file", "keys/policy.key".to_owned()),
             ("tokens.key_file", "keys/token.key".to_owned()),
+            ("audit.key_file", "keys/audit.key".to_owned()),
+            ("audit.time_key_file", "keys/audit-time.key".to_owned()),
             ("cluster.services.ju-hub", "secrets/hub-kafka".to_owned()),
         ]),
         Name::Intake => files.push(("pseudonym.key_file", "secrets/pseudonym".to_owned())),
-        Name::Hub | Name::History => {}
+        Name::History => files.push(("restrictions.key_file", "keys/history.key".to_owned())),
+        Name::Hub => {}
     }
     for (key, file) in files {
         let path = directory.join(file);
@@ -280,7 +289,8 @@ async fn health_tells_the_truth() {
     for name in [Name::Hub, Name::Intake, Name::History] {
         let expired = wait::until(format!("{name:?} to miss the policy"), DEADLINE, async || {
             let (status, _, reasons) = readiness(&stack, name).await?;
-            (status == 503 && reasons.keys().eq(["policy"])).then_some(())
+            let known = reasons.keys().all(|part| ["policy", "restrictions"].contains(&part.as_str()));
+            (status == 503 && reasons.contains_key("policy") && known).then_some(())
         });
         expired.await.unwrap();
     }

@@ -4,9 +4,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use authority_api::types::Role;
+use authority_api::{AuthorityClient, types::Role};
 use serde::{Deserialize, Serialize};
 use testkit::{
+    clients::Request,
     dir::write_secret,
     stack::{Name, Stack},
 };
@@ -47,6 +48,9 @@ pub struct Running {
     pub broker_admin_properties: PathBuf,
     /// Where client configurations of the sample subscriptions go.
     pub clients_dir: PathBuf,
+    /// The stack's certificate authority (PEM): whom clients of all doors must believe.
+    #[serde(default)]
+    pub trust: Option<PathBuf>,
     /// Who can sign in, and the files with their passwords.
     pub operators: Vec<RunningOperator>,
     /// Everything that was started.
@@ -103,9 +107,41 @@ impl Running {
             database_url: stack.database_url(Name::History),
             broker_admin_properties: stack.kafka.client_properties(admin, stack.kafka.password(admin))?,
             clients_dir: clients_dir.to_owned(),
+            trust: stack.trust(),
             operators,
             parts: parts_of(stack),
         })
+    }
+
+    /// An HTTP client that believes the services.
+    ///
+    /// # Errors
+    /// When the stack's certificate authority cannot be read.
+    pub fn http(&self) -> Result<reqwest::Client, LocalError> {
+        let mut builder = reqwest::Client::builder();
+        if let Some(path) = &self.trust {
+            let pem = std::fs::read(path).map_err(file("read", path))?;
+            builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem).unwrap_or_default());
+        }
+        builder.build().map_err(|error| LocalError::Step(format!("the HTTP client cannot be made: {error}")))
+    }
+
+    /// A client of the authority service, not signed in.
+    ///
+    /// # Errors
+    /// As [`Running::http`].
+    pub fn authority(&self) -> Result<AuthorityClient, LocalError> {
+        let client = AuthorityClient::trusting(&self.authority_url, self.trust.as_deref());
+        client.map_err(|error| LocalError::Step(format!("the HTTP client cannot be made: {error}")))
+    }
+
+    /// The request of a stock client, in TLS if the stack speaks it.
+    #[must_use]
+    pub fn request(&self, request: Request) -> Request {
+        match &self.trust {
+            Some(trust) => request.tls(trust),
+            None => request,
+        }
     }
 
     /// What the supervisor wrote.
@@ -141,6 +177,7 @@ impl Running {
         let clients = self.clients_dir.display().to_string();
         // The seed and the demo sign in here; `hubctl` finds the session by this variable.
         let session = format!("{clients}/.operators/session-{}.json", OPERATORS[0].0);
+        let trust = self.trust.as_ref().map(|trust| trust.display().to_string());
         let values = [
             ("HUB_BOOTSTRAP", &self.hub_bootstrap),
             ("BROKER_BOOTSTRAP", &self.broker_bootstrap),
@@ -153,9 +190,11 @@ impl Running {
             ("CLIENTS_DIR", &clients),
             ("HUBCTL_SESSION", &session),
         ];
+        // For `hubctl` and for clients by hand (`curl --cacert "$AUTHORITY_TRUST"`).
+        let trust = trust.iter().map(|trust| ("AUTHORITY_TRUST", trust));
         let mut text =
             "# Addresses of the local stack, written by `make up`. Use it with: . local/hub.env\n".to_owned();
-        for (name, value) in values {
+        for (name, value) in values.into_iter().chain(trust) {
             let _ = writeln!(text, "export {name}='{}'", value.replace('\'', r"'\''"));
         }
         text

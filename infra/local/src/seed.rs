@@ -77,7 +77,7 @@ pub async fn seed_with(running: &Running, samples: &Samples, teller: &Teller) ->
         count(done);
         secrets.insert(grant.id, secret);
     }
-    let publisher = Publisher::new(running);
+    let publisher = Publisher::new(running)?;
     let mut imports = Vec::new();
     for sample in FILES.iter().chain([&CANCELLATION]) {
         teller.doing(&format!("publishing {}", sample.name));

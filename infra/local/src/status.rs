@@ -51,8 +51,9 @@ impl Status {
         let alive = ProcessId::load(&places::supervisor_pid()).is_some_and(ProcessId::is_alive);
         let found = Running::load().ok().filter(|_| alive);
         let starting = alive && found.is_none();
+        let http = found.as_ref().and_then(|running| running.http().ok()).unwrap_or_default();
         let parts = found.map(|running| running.parts).unwrap_or_default();
-        let parts = futures::future::join_all(parts.into_iter().map(ask)).await;
+        let parts = futures::future::join_all(parts.into_iter().map(|part| ask(&http, part))).await;
         let ready = !parts.is_empty() && parts.iter().all(|part| part.state == "ready");
         Self { running: alive, starting, ready, parts }
     }
@@ -79,11 +80,11 @@ impl Status {
     }
 }
 
-async fn ask(part: Part) -> PartStatus {
+async fn ask(http: &reqwest::Client, part: Part) -> PartStatus {
     let alive = ProcessId::of(part.pid).is_some();
     let (state, reason) = match (alive, &part.ready_url) {
         (false, _) => ("ended", None),
-        (true, Some(url)) => ask_ready(url).await,
+        (true, Some(url)) => ask_ready(http, url).await,
         (true, None) => ask_port(&part.address).await,
     };
     PartStatus {
@@ -97,9 +98,9 @@ async fn ask(part: Part) -> PartStatus {
     }
 }
 
-async fn ask_ready(url: &str) -> (&'static str, Option<String>) {
+async fn ask_ready(http: &reqwest::Client, url: &str) -> (&'static str, Option<String>) {
     let answer = tokio::time::timeout(ANSWER, async {
-        let answer = reqwest::get(url).await?;
+        let answer = http.get(url).send().await?;
         let good = answer.status().is_success();
         Ok::<_, reqwest::Error>((good, answer.text().await?))
     });

@@ -54,7 +54,7 @@ pub async fn supervise(brokers: u16) -> Result<(), LocalError> {
 }
 
 async fn start(brokers: u16) -> Result<Stack, LocalError> {
-    let builder = Stack::builder().brokers(brokers).directory(places::stack()).progress(say);
+    let builder = Stack::builder().brokers(brokers).tls().directory(places::stack()).progress(say);
     let mut stack = builder.start().await?;
     say("adding the operators");
     Running::of(&mut stack, &places::clients()).await?.save()?;

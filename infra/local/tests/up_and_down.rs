@@ -76,7 +76,7 @@ async fn up_twice_status_down_and_up_again() {
     let script = format!(". {} && echo $HUB_BOOTSTRAP $HISTORY_URL $CLIENTS_DIR", root.file("hub.env").display());
     let sourced = Command::new("sh").args(["-c", &script]).output().unwrap();
     let words = text(&sourced);
-    assert!(words.starts_with("127.0.0.1:") && words.contains(" http://127.0.0.1:"), "{words}");
+    assert!(words.starts_with("127.0.0.1:") && words.contains(" https://127.0.0.1:"), "{words}");
 
     // A part that dies is told of, whatever the files say.
     let pids = root.pids();

@@ -14,7 +14,7 @@ pub use trust::{Opened, Seen, Trust, TrustError};
 
 use crate::{
     Hash,
-    keys::{KeyError, KeyKind, KeyName, SignerKey},
+    keys::{KeyError, KeyKind, KeyName, SignerKey, VerifierKey},
     note::{Note, NoteError, NoteSignature},
 };
 
@@ -132,6 +132,11 @@ impl SignedCheckpoint {
         let (name, id) = (key.verifier().name().clone(), key.verifier().id());
         self.note.add(NoteSignature { name, id, bytes });
         Ok(())
+    }
+
+    /// Keeps the signatures that name one of these keys and drops the others; verifies none.
+    pub fn retain(&mut self, keys: &[VerifierKey]) {
+        self.note.retain(|signature| keys.iter().any(|key| *key.name() == signature.name && key.id() == signature.id));
     }
 
     /// Takes over the signatures of the same checkpoint's other copy, such as members send back: false when the texts differ.

@@ -64,6 +64,11 @@ impl Note {
         &self.signatures
     }
 
+    /// Drops the lines that are not to be kept.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&NoteSignature) -> bool) {
+        self.signatures.retain(keep);
+    }
+
     /// Adds a line, in place of an older one of the same key.
     pub(crate) fn add(&mut self, signature: NoteSignature) {
         self.signatures.retain(|old| (&old.name, old.id) != (&signature.name, signature.id));

@@ -1,10 +1,15 @@
 //! A small client of the authority's REST API, for `hubctl`, the local stack and tests.
 
+use std::path::Path;
+
 use jointuse::Login;
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::types::{Session, SignIn, TokenAnswer};
+use crate::{
+    http::{self, HttpError},
+    types::{Session, SignIn, TokenAnswer},
+};
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +73,20 @@ impl std::fmt::Debug for AuthorityClient {
 impl AuthorityClient {
     /// For the authority at `base`, e.g. `http://127.0.0.1:8080`.
     pub fn new(base: &str) -> Self {
-        Self { base: base.trim_end_matches('/').to_owned(), token: None, http: reqwest::Client::new() }
+        Self::with_http(base, reqwest::Client::new())
+    }
+
+    /// The same, believing only certificates of the authorities in the PEM file `trust`; without one, those that the
+    /// operating system believes.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub fn trusting(base: &str, trust: Option<&Path>) -> Result<Self, HttpError> {
+        Ok(Self::with_http(base, http::build(base, trust, None)?))
+    }
+
+    fn with_http(base: &str, http: reqwest::Client) -> Self {
+        Self { base: base.trim_end_matches('/').to_owned(), token: None, http }
     }
 
     /// The same, with an operator's token.
@@ -94,6 +112,15 @@ impl AuthorityClient {
     /// When refused or unreachable.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.send(path, self.request(Method::GET, path)).await
+    }
+
+    /// `GET path`, for what is text.
+    ///
+    /// # Errors
+    /// When refused or unreachable.
+    pub async fn get_text(&self, path: &str) -> Result<String, ClientError> {
+        let (url, answer) = self.answer(path, self.request(Method::GET, path)).await?;
+        answer.text().await.map_err(|source| ClientError::Answer { url, source: source.without_url() })
     }
 
     /// `POST path` with a JSON body.
@@ -145,6 +172,12 @@ impl AuthorityClient {
     }
 
     async fn send<T: DeserializeOwned>(&self, path: &str, request: RequestBuilder) -> Result<T, ClientError> {
+        let (url, answer) = self.answer(path, request).await?;
+        answer.json().await.map_err(|source| ClientError::Answer { url, source: source.without_url() })
+    }
+
+    /// The answer and where it came from, unless it says no.
+    async fn answer(&self, path: &str, request: RequestBuilder) -> Result<(String, Response), ClientError> {
         let url = format!("{}{}", self.base, path.split('?').next().unwrap_or_default());
         let answer = match request.send().await {
             Ok(answer) => answer,
@@ -152,7 +185,7 @@ impl AuthorityClient {
         };
         let status = answer.status();
         if status.is_success() {
-            return answer.json().await.map_err(|source| ClientError::Answer { url, source: source.without_url() });
+            return Ok((url, answer));
         }
         let problem: serde_json::Value = answer.json().await.unwrap_or_default();
         let text = |key: &str| problem.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();

@@ -1,11 +1,15 @@
 //! What the authority says to the rest: REST types and a client ([`types`], [`client`]), the signed policy
-//! ([`signed`], [`watch`]), access tokens ([`token`]), registered schemas by id ([`schemas`]) and ready client configurations
-//! ([`client_config`]).
+//! ([`signed`], [`watch`]) and stop list ([`restrictions`]), the audit log ([`audit`]), access tokens ([`token`]), registered
+//! schemas by id ([`schemas`]), ready client configurations ([`client_config`]) and HTTP clients that know whom to believe
+//! ([`http`]).
 
+pub mod audit;
 pub mod client;
 pub mod client_config;
 pub mod erasure;
+pub mod http;
 pub mod keys;
+pub mod restrictions;
 pub mod schemas;
 pub mod signed;
 pub mod token;
@@ -15,7 +19,9 @@ pub mod watch;
 pub use client::{AuthorityClient, ClientError};
 pub use client_config::ClientConfig;
 pub use erasure::{Certificate, SignedCertificate};
+pub use http::{HttpError, RegistryConfig};
 pub use keys::{KeyError, PublicKey, SigningKey};
+pub use restrictions::{InForce, RestrictionOffer, RestrictionSigner, RestrictionWatch, Restrictions};
 pub use signed::{SignedSnapshot, SignedSnapshotError, SnapshotSigner};
-pub use token::{Audience, Claims, TokenError, TokenSigner, verify_token};
+pub use token::{Audience, Claims, ProofClaims, TokenError, TokenSigner, verify_token};
 pub use watch::{Offer, PolicyConfig, PolicyHandle, SnapshotWatch, WatchError};

@@ -8,12 +8,11 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use serde::Deserialize;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::http::RegistryConfig;
 
 /// It cannot be said now whether there is such a schema. Trying again later may help.
 #[derive(Debug, thiserror::Error)]
@@ -41,15 +40,14 @@ struct Answer {
 }
 
 impl Schemas {
-    /// Asks below the registry's `url`; what it says is kept in `folder`, which is made.
+    /// Asks the registry; what it says is kept in `folder`, which is made.
     ///
     /// # Errors
-    /// When the folder cannot be made.
-    pub fn open(url: &str, folder: &Path) -> io::Result<Self> {
+    /// When the folder cannot be made, or the registry may not be called as configured.
+    pub fn open(registry: &RegistryConfig, folder: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let http = reqwest::Client::builder().timeout(PATIENCE).build().unwrap_or_default();
-        let url = url.trim_end_matches('/').to_owned();
-        Ok(Self { url, http, folder: folder.to_owned(), known: Mutex::default() })
+        let http = registry.client().map_err(io::Error::other)?;
+        Ok(Self { url: registry.base().to_owned(), http, folder: folder.to_owned(), known: Mutex::default() })
     }
 
     /// The text of that schema; `None` when the registry says that there is none.

@@ -1,9 +1,10 @@
 //! Access tokens: short-lived EdDSA JWTs bound to one subscription or publication (RFC 6749 section 4.4, RFC 9068).
 
 use chrono::{DateTime, Utc};
-use jointuse::{CompanyId, Login};
+use jointuse::{CompanyId, ContactId, Login, OperatorName};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use policy::{GrantId, Policy, TokenKey};
+use restriction::Reach;
 use serde::{Deserialize, Serialize};
 
 use crate::keys::SigningKey;
@@ -18,6 +19,8 @@ pub enum Audience {
     History,
     /// Operators' calls to the authority.
     Authority,
+    /// Asking hub and history where one restriction stands.
+    Proof,
 }
 
 impl Audience {
@@ -27,6 +30,7 @@ impl Audience {
             Self::Intake => "intake",
             Self::History => "history",
             Self::Authority => "authority",
+            Self::Proof => "proof",
         }
     }
 }
@@ -50,6 +54,27 @@ pub struct Claims {
     pub company: CompanyId,
     /// The grant it is bound to.
     pub grant: GrantId,
+}
+
+/// What a token for a proof says: the right to ask about one restriction, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofClaims {
+    /// Issuer: the authority's public URL.
+    pub iss: String,
+    /// The operator who asks.
+    pub sub: OperatorName,
+    /// [`Audience::Proof`].
+    pub aud: String,
+    /// Issued at, seconds.
+    pub iat: i64,
+    /// Expires at, seconds.
+    pub exp: i64,
+    /// The restriction,
+    pub restriction: u64,
+    /// on whom,
+    pub contact: ContactId,
+    /// and whom it reaches.
+    pub reach: Reach,
 }
 
 /// Why a token is refused.

@@ -16,6 +16,10 @@
 //! | `GET /v1/credentials` | | `[`[`Credential`]`]` |
 //! | `POST /v1/credentials/{login}/rotate` | | [`IssuedCredential`] |
 //! | `POST /v1/credentials/{login}/revoke` | [`Reason`] | [`Credential`] |
+//! | `POST /v1/restrictions` | [`NewRestrictions`] | [`MadeRestrictions`] |
+//! | `GET /v1/restrictions`, `GET /v1/restrictions/{id}` | | [`Restriction`] |
+//! | `POST /v1/restrictions/{id}/lift` | [`Reason`] | [`Restriction`] |
+//! | `GET /v1/restrictions/{id}/proof` | | [`ProofPass`] |
 //! | `GET /v1/catalogue` | | [`jointuse::Catalogue`] |
 //! | `GET /v1/policy` | | [`PolicyView`] |
 //! | `POST /v1/policy/explain` | [`Explain`] | [`Explanation`] |
@@ -26,7 +30,13 @@
 //! | `POST /oauth/token`, `GET /.well-known/jwks.json` | RFC 6749, RFC 7517 | |
 //! | `/registry/…` | the Confluent Schema Registry surface | |
 
+mod restricting;
+
 use std::collections::BTreeSet;
+
+pub use restricting::{
+    AnswersWith, HistoryProof, HubProof, Lifted, MadeRestrictions, NewRestrictions, ProofPass, Restriction, Watermark,
+};
 
 use chrono::{DateTime, Utc};
 use jointuse::{CompanyId, CorporateNumber, GrantState, ItemId, Login, Membership, OperatorName, PurposeId, TopicName};
@@ -42,7 +52,7 @@ pub enum Role {
     Steward,
     /// Asks for and approves publications and subscriptions, issues and revokes credentials.
     AccessOfficer,
-    /// Suspends companies and grants, erases; handles requests of principals (later).
+    /// Suspends companies and grants, restricts, erases; handles requests of principals (later).
     PrivacyOfficer,
     /// Reads everything, changes nothing.
     Auditor,

@@ -96,17 +96,26 @@ pub struct SnapshotWatch {
     sender: watch::Sender<Option<Arc<Policy>>>,
 }
 
+impl PolicyConfig {
+    /// The keys that may sign.
+    ///
+    /// # Errors
+    /// When one is unusable, or none is named.
+    pub fn keys(&self) -> Result<Vec<PublicKey>, WatchError> {
+        if self.trusted_keys.is_empty() {
+            return Err(WatchError::NoKey);
+        }
+        Ok(self.trusted_keys.iter().map(|path| PublicKey::read(path)).collect::<Result<Vec<_>, _>>()?)
+    }
+}
+
 impl SnapshotWatch {
     /// Reads keys and the number kept by an earlier run.
     ///
     /// # Errors
     /// When a key or the state folder is unusable.
     pub fn open(config: &PolicyConfig) -> Result<Self, WatchError> {
-        if config.trusted_keys.is_empty() {
-            return Err(WatchError::NoKey);
-        }
-        let trusted = config.trusted_keys.iter().map(|path| PublicKey::read(path)).collect::<Result<Vec<_>, _>>()?;
-        Self::with_keys(trusted, &config.state_dir)
+        Self::with_keys(config.keys()?, &config.state_dir)
             .map_err(|source| WatchError::State { path: config.state_dir.display().to_string(), source })
     }
 
@@ -166,7 +175,7 @@ impl SnapshotWatch {
     }
 }
 
-fn keep(file: &Path, number: u64) -> io::Result<()> {
+pub(crate) fn keep(file: &Path, number: u64) -> io::Result<()> {
     let temporary = file.with_extension("new");
     fs::write(&temporary, number.to_string())?;
     fs::rename(temporary, file)

@@ -1,8 +1,11 @@
 //! `[kafka]`.
 
+use std::path::PathBuf;
+
 use rdkafka::ClientConfig;
 use secret::SecretFile;
 use serde::Deserialize;
+use tls::Trust;
 
 use crate::BusError;
 
@@ -16,9 +19,12 @@ pub struct KafkaConfig {
     pub login: String,
     /// File with the login's password.
     pub password_file: SecretFile,
-    /// Transport. Default `sasl_plaintext`.
+    /// Transport. Default `sasl_plaintext`, for brokers on this machine only.
     #[serde(default)]
     pub security: Security,
+    /// PEM file with the authorities that the brokers' certificates may be of; needed with `sasl_ssl`.
+    #[serde(default)]
+    pub trust_file: Option<PathBuf>,
 }
 
 /// How the connection is protected.
@@ -28,6 +34,8 @@ pub enum Security {
     /// SCRAM-SHA-512 over an open connection.
     #[default]
     SaslPlaintext,
+    /// SCRAM-SHA-512 inside TLS.
+    SaslSsl,
 }
 
 impl KafkaConfig {
@@ -49,7 +57,28 @@ impl KafkaConfig {
         if self.login.is_empty() {
             return refuse("kafka.login must not be empty");
         }
-        Ok(())
+        let abroad = self.addresses().find(|address| !tls::address_is_loopback(address));
+        match (self.security, abroad) {
+            (Security::SaslPlaintext, Some(address)) => Err(BusError::Config(format!(
+                "kafka.bootstrap: {address} is another machine, and plain text is for loopback only: set \
+                 kafka.security = \"sasl_ssl\" and kafka.trust_file"
+            ))),
+            (Security::SaslSsl, _) if self.trust_file.is_none() => {
+                refuse("kafka.trust_file must name the authorities that brokers' certificates may be of")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whom to believe at the brokers' doors; none when they are plain.
+    ///
+    /// # Errors
+    /// The file cannot be used.
+    pub fn trust(&self) -> Result<Option<Trust>, BusError> {
+        match (self.security, &self.trust_file) {
+            (Security::SaslSsl, Some(path)) => Ok(Some(Trust::read(path)?)),
+            _ => Ok(None),
+        }
     }
 
     /// The bootstrap addresses, one by one.
@@ -64,6 +93,7 @@ impl KafkaConfig {
         let mut config = ClientConfig::new();
         let protocol = match self.security {
             Security::SaslPlaintext => "sasl_plaintext",
+            Security::SaslSsl => "sasl_ssl",
         };
         config
             .set("bootstrap.servers", &self.bootstrap)
@@ -79,6 +109,11 @@ impl KafkaConfig {
             .set("topic.metadata.refresh.interval.ms", "30000")
             .set("allow.auto.create.topics", "false")
             .set("log.connection.close", "false");
+        if let Some(path) = self.trust_file.as_ref().filter(|_| self.security == Security::SaslSsl) {
+            // Also said here, because librdkafka names no file.
+            Trust::read(path)?;
+            config.set("ssl.ca.location", path.display().to_string());
+        }
         Ok(config)
     }
 }
@@ -93,11 +128,28 @@ mod tests {
             bootstrap: bootstrap.to_owned(),
             login: "ju-hub".to_owned(),
             password_file: SecretFile::new("/none"),
-            security: Security::default(),
+            security: Security::SaslSsl,
+            trust_file: Some("/ca.pem".into()),
         };
         assert!(config("a:9092, [::1]:9093").validate().is_ok());
         for bad in ["", " , ", "a", "a:x", ":9092", "a:9092,b"] {
             assert!(config(bad).validate().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn another_machine_is_spoken_to_in_tls_only() {
+        let config = |bootstrap: &str, security, trust: Option<&str>| KafkaConfig {
+            bootstrap: bootstrap.to_owned(),
+            login: "ju-hub".to_owned(),
+            password_file: SecretFile::new("/none"),
+            security,
+            trust_file: trust.map(PathBuf::from),
+        };
+        assert!(config("127.0.0.1:1,localhost:2", Security::SaslPlaintext, None).validate().is_ok());
+        let plain = config("127.0.0.1:1,kafka:9092", Security::SaslPlaintext, None).validate().unwrap_err().to_string();
+        assert!(plain.contains("kafka:9092") && plain.contains("sasl_ssl"), "{plain}");
+        assert!(config("kafka:9092", Security::SaslSsl, None).validate().is_err());
+        assert!(config("kafka:9092", Security::SaslSsl, Some("/none")).trust().is_err());
     }
 }

@@ -11,6 +11,9 @@ pub enum BusError {
     /// The password file cannot be used.
     #[error(transparent)]
     Secret(#[from] secret::SecretError),
+    /// The trusted certificates cannot be used.
+    #[error(transparent)]
+    Trust(#[from] tls::TlsError),
     /// librdkafka refused an operation, or ended with a fatal error.
     #[error("{what}: {source}")]
     Kafka { what: &'static str, source: KafkaError },

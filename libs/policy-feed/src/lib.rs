@@ -2,7 +2,9 @@
 //!
 //! Hub, intake and history follow it by the same code, so that none of them believes what another would refuse. What a
 //! service measures of it is named after the service: `<service>_policy_number`, `<service>_policy_seconds_left`,
-//! `<service>_policy_alarms_total{reason}`.
+//! `<service>_policy_alarms_total{reason}`. The stop list is followed beside it ([`RestrictionFeed`]).
+
+mod restrictions;
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,6 +17,8 @@ use opentelemetry::{
 };
 use runtime::Check;
 use tokio_util::sync::CancellationToken;
+
+pub use restrictions::RestrictionFeed;
 
 /// How often the age of the policy is looked at.
 const LOOK: Duration = Duration::from_millis(200);

@@ -103,7 +103,8 @@ fn main() -> ExitCode {
             )
             .route("/unready", get(async move || unready.not_ready("out of words")))
             .merge(context.admin_router());
-        context.spawn_http("http", listener, router);
+        let tls = context.identity("http", config.http.tls.as_ref())?;
+        context.spawn_http("http", listener, tls, router);
         check.ready();
         Ok(())
     })

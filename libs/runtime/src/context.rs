@@ -10,6 +10,7 @@ use std::{
 
 use axum::Router;
 use prometheus::Registry;
+use tls::{Identity, IdentityConfig, TlsError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -120,9 +121,27 @@ impl Context {
         http::admin_router(self.clone())
     }
 
+    /// Opens a door's certificate, if it has one, and looks after it while the service runs.
+    ///
+    /// # Errors
+    /// See [`Identity::open`].
+    pub fn identity(&self, name: &str, config: Option<&IdentityConfig>) -> Result<Option<Arc<Identity>>, TlsError> {
+        let Some(config) = config else { return Ok(None) };
+        let identity = Arc::new(Identity::open(name, config)?);
+        let (followed, draining) = (Arc::clone(&identity), self.draining());
+        self.spawn(&format!("{name}-certificate"), async move {
+            tokio::select! {
+                () = followed.follow() => {}
+                () = draining.cancelled() => {}
+            }
+            Ok::<_, BoxError>(())
+        });
+        Ok(Some(identity))
+    }
+
     /// Serves a router until draining, as the task `name`. See [`http::serve_http`].
-    pub fn spawn_http(&self, name: &str, listener: TcpListener, router: Router) {
-        self.spawn(name, http::serve_http(self.clone(), listener, router));
+    pub fn spawn_http(&self, name: &str, listener: TcpListener, tls: Option<Arc<Identity>>, router: Router) {
+        self.spawn(name, http::serve_http(self.clone(), listener, tls, router));
     }
 
     pub(crate) fn tasks(&self) -> &Tasks {

@@ -6,6 +6,7 @@
 use std::{
     io,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -23,6 +24,7 @@ use hyper_util::{
     server::graceful::{GracefulConnection, GracefulShutdown},
 };
 use opentelemetry::{KeyValue, metrics::Histogram};
+use tls::{Identity, Stream};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 use tracing::{Instrument as _, field::Empty};
@@ -33,6 +35,9 @@ use crate::{
     problem::Problem,
     propagation,
 };
+
+/// How long a client may take to shake hands.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a client may take to send a request's head, or to send another request on the same connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -77,14 +82,19 @@ async fn render(State(context): State<Context>) -> Response {
     }
 }
 
-/// Serves `router` on `listener` (HTTP/1.1) until the service drains; requests that were begun are finished, idle
+/// Serves `router` on `listener` (HTTP/1.1, over TLS where there is a certificate) until the service drains; requests that were begun are finished, idle
 /// connections are closed. Returns at the latest when the service stops. A client that takes longer than 30 s to send
 /// a request's head is disconnected. Handlers may ask for `ConnectInfo<SocketAddr>`. Limits of bodies and of the time
 /// that a request may take are the services' own.
 ///
 /// # Errors
 /// None so far: it is a task's result.
-pub async fn serve_http(context: Context, listener: TcpListener, router: Router) -> io::Result<()> {
+pub async fn serve_http(
+    context: Context,
+    listener: TcpListener,
+    tls: Option<Arc<Identity>>,
+    router: Router,
+) -> io::Result<()> {
     let router = router
         .fallback(|| async { Problem::not_found("there is nothing at this address") })
         .method_not_allowed_fallback(|| async { Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed") })
@@ -98,12 +108,16 @@ pub async fn serve_http(context: Context, listener: TcpListener, router: Router)
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = graceful.watch(connection(stream, peer, router.clone()));
-                let stopping = stopping.clone();
+                let (watcher, router) = (graceful.watcher(), router.clone());
+                let (tls, stopping) = (tls.clone(), stopping.clone());
                 tokio::spawn(async move {
-                    tokio::select! {
+                    let served = async {
+                        let Some(stream) = secured(stream, tls.as_deref()).await else { return };
                         // Errors are the client's: it went away, or was too slow.
-                        _ = connection => {}
+                        let _ = watcher.watch(connection(stream, peer, router)).await;
+                    };
+                    tokio::select! {
+                        () = served => {}
                         () = stopping.cancelled() => {}
                     }
                 });
@@ -124,12 +138,25 @@ pub async fn serve_http(context: Context, listener: TcpListener, router: Router)
     Ok(())
 }
 
+/// The stream after its handshake, if the door has a certificate and the client agrees in time.
+async fn secured(stream: TcpStream, tls: Option<&Identity>) -> Option<Stream> {
+    let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return Some(Stream::Plain(stream)) };
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a client did not shake hands");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
 fn connection(
-    stream: TcpStream,
+    stream: Stream,
     peer: SocketAddr,
     router: Router,
 ) -> impl GracefulConnection<Error = impl std::fmt::Debug> + Send + 'static {
-    let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));

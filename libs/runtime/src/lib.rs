@@ -29,7 +29,8 @@
 //!         let warm = ctx.health().register("cache");
 //!         let listener = ctx.listen("http", config.http.listen).await?;
 //!         let router = axum::Router::new().merge(ctx.admin_router());
-//!         ctx.spawn_http("http", listener, router);
+//!         let tls = ctx.identity("http", config.http.tls.as_ref())?;
+//!         ctx.spawn_http("http", listener, tls, router);
 //!         warm.ready();
 //!         Ok(())
 //!     })
@@ -42,6 +43,7 @@ pub mod context;
 pub mod extract;
 pub mod health;
 pub mod http;
+mod memory;
 pub mod metrics;
 pub mod problem;
 pub mod propagation;
@@ -57,3 +59,4 @@ pub use health::{Check, Health};
 pub use problem::Problem;
 pub use run::{BoxError, Service, main, run, run_command};
 pub use secret::{Secret, SecretError, SecretFile};
+pub use tls::{Identity, IdentityConfig};

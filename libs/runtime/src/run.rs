@@ -6,6 +6,7 @@ use crate::{
     cli::CommonArgs,
     config::{ConfigError, Layers, Settings},
     context::Context,
+    memory::never_dumped,
     shutdown::{Signals, chain},
     telemetry::{self, Telemetry},
 };
@@ -87,6 +88,9 @@ where
             Ok(signals) => signals,
             Err(error) => return complain(service, &error, FAILED),
         };
+        if let Err(error) = never_dumped() {
+            tracing::warn!(%error, "core dumps cannot be switched off: a crash may write keys and records to a file");
+        }
         tracing::info!(service = service.name, version = service.version, "starting");
         let context = Context::new(service.name, telemetry.registry().clone(), args.ports_file.clone());
         let (starting, begun) = (start(settings, context.clone()), context.clone());

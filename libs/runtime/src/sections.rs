@@ -1,9 +1,15 @@
 //! Sections of the configuration that services share. `KafkaConfig` is in `bus`, `DatabaseConfig` in `store`,
 //! `PolicyConfig` in `authority-api`: each beside what it configures.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use serde::Deserialize;
+use tls::IdentityConfig;
+
+use crate::config::Invalid;
 
 /// `[http]`: where a service answers its users.
 #[derive(Clone, Debug, Deserialize)]
@@ -11,6 +17,9 @@ use serde::Deserialize;
 pub struct HttpConfig {
     /// Address and port; port 0 takes a free one, see `--ports-file`.
     pub listen: SocketAddr,
+    /// The door's certificate; without one it answers in plain text, on loopback only.
+    #[serde(default)]
+    pub tls: Option<IdentityConfig>,
 }
 
 /// `[admin]`: where a service that is no HTTP service answers `/health/*` and `/metrics`.
@@ -19,6 +28,39 @@ pub struct HttpConfig {
 pub struct AdminConfig {
     /// Address and port; port 0 takes a free one, see `--ports-file`.
     pub listen: SocketAddr,
+    /// As in `[http]`.
+    #[serde(default)]
+    pub tls: Option<IdentityConfig>,
+}
+
+impl HttpConfig {
+    /// What is wrong with the door, for [`Settings::validate`](crate::Settings::validate).
+    pub fn invalid(&self) -> Vec<Invalid> {
+        door("http", "http.listen", self.listen.ip(), self.tls.as_ref())
+    }
+}
+
+impl AdminConfig {
+    /// What is wrong with the door, for [`Settings::validate`](crate::Settings::validate).
+    pub fn invalid(&self) -> Vec<Invalid> {
+        door("admin", "admin.listen", self.listen.ip(), self.tls.as_ref())
+    }
+}
+
+/// What is wrong with a door: one that other machines reach needs a certificate, and its key is for the service alone.
+/// `section` has the `tls` section, `key` the address.
+pub fn door(section: &str, key: &str, address: IpAddr, tls: Option<&IdentityConfig>) -> Vec<Invalid> {
+    match tls {
+        Some(tls) => Invalid::secret(&format!("{section}.tls.key_file"), &tls.key_file).into_iter().collect(),
+        None if address.is_loopback() => Vec::new(),
+        None => {
+            let what = format!(
+                "{address} is reached from other machines, and plain text is for loopback only: set \
+                 {section}.tls.certificate_file and {section}.tls.key_file, or listen on 127.0.0.1"
+            );
+            vec![Invalid::new(key, what)]
+        }
+    }
 }
 
 /// How log lines on stderr look.
@@ -80,5 +122,25 @@ impl ShutdownConfig {
     /// The time between the two phases.
     pub const fn grace(&self) -> Duration {
         Duration::from_secs(self.grace_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_door_on_loopback_may_be_plain() {
+        let config =
+            |listen: &str, tls: &str| -> HttpConfig { toml::from_str(&format!("listen = '{listen}'\n{tls}")).unwrap() };
+        let tls = "tls = { certificate_file = '/none.pem', key_file = '/none.key' }";
+        assert!(config("127.0.0.1:80", "").invalid().is_empty());
+        assert!(config("[::1]:80", "").invalid().is_empty());
+        assert!(config("0.0.0.0:80", tls).invalid().is_empty());
+        for open in ["0.0.0.0:80", "[::]:80", "10.0.0.1:80"] {
+            let invalid = config(open, "").invalid();
+            let [one] = invalid.as_slice() else { panic!("{open}: {invalid:?}") };
+            assert!(one.key == "http.listen" && one.message.contains("http.tls.certificate_file"), "{one:?}");
+        }
     }
 }

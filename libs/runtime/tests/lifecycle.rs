@@ -246,3 +246,11 @@ async fn a_failing_or_panicking_task_ends_the_service_with_code_1() {
     assert_eq!(failed.status.code(), Some(1));
     assert!(stderr(&failed).contains(&format!("cannot listen on {address}")), "{}", stderr(&failed));
 }
+
+#[tokio::test]
+async fn its_memory_is_never_written_to_a_file() {
+    let echo = Echo::start(&[]).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", echo.child.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+}

@@ -56,6 +56,12 @@ impl DatabaseConfig {
                 "database.url must not contain a password: write it to a file named by database.password_file",
             );
         }
+        if !is_private(rest) {
+            return refuse(
+                "database.url leads to another machine, and plain text is for loopback only: add \
+                 ?sslmode=verify-full&sslrootcert=/path/to/authority.pem",
+            );
+        }
         if self.max_connections == 0 {
             return refuse("database.max_connections must be at least 1");
         }
@@ -82,6 +88,27 @@ impl DatabaseConfig {
         }
         Ok(url)
     }
+}
+
+/// Whether what goes to the database of this URL (behind its scheme) stays on this machine, or is encrypted for a server
+/// whose certificate is checked. `sslmode=require` is not enough: it takes any certificate.
+fn is_private(rest: &str) -> bool {
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let hosts = place.split('/').next().unwrap_or(place);
+    let hosts = hosts.rsplit_once('@').map_or(hosts, |(_, hosts)| hosts);
+    let pairs: Vec<(&str, &str)> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+    let parameters = |name: &'static str| pairs.iter().filter(move |(key, _)| *key == name).map(|(_, value)| *value);
+    if parameters("sslmode").next_back() == Some("verify-full") {
+        return true;
+    }
+    let named = hosts.split(',').chain(parameters("host").flat_map(|hosts| hosts.split(',')));
+    let mut addresses = named.chain(parameters("hostaddr").flat_map(|hosts| hosts.split(',')));
+    addresses.all(|address| {
+        // Without a host, or with a folder, it is a Unix socket.
+        let socket =
+            address.is_empty() || address.starts_with(['/', ':']) || address.to_ascii_lowercase().starts_with("%2f");
+        socket || tls::address_is_loopback(address)
+    })
 }
 
 fn percent_encode(text: &str) -> String {
@@ -117,6 +144,31 @@ mod tests {
         }
         assert!(config("postgresql://hub@[::1]:5432/hub").validate().is_ok());
         assert!(config("postgresql://hub@:5432/hub?host=/run/pg").validate().is_ok());
+    }
+
+    #[test]
+    fn another_machine_is_spoken_to_only_when_its_certificate_is_checked() {
+        for url in [
+            "postgresql://hub@db.example/hub",
+            "postgresql://hub@10.0.0.1:5432/hub?sslmode=require",
+            "postgresql://hub@db/hub?sslmode=verify-full&sslmode=prefer",
+            "postgresql://hub@127.0.0.1:5432,db:5432/hub",
+            "postgresql://hub@/hub?host=db",
+            "postgresql://hub@localhost/hub?hostaddr=10.0.0.1",
+            "postgresql://[::]:1/hub",
+        ] {
+            let error = config(url).validate().unwrap_err().to_string();
+            assert!(error.contains("sslmode=verify-full"), "{url}: {error}");
+        }
+        for url in [
+            "postgresql://hub@db.example/hub?sslmode=verify-full&sslrootcert=/ca.pem",
+            "postgresql://hub@localhost/hub",
+            "postgresql://hub@127.0.0.1:5432,[::1]:5433/hub",
+            "postgresql://hub@%2Frun%2Fpg/hub",
+            "postgresql:///hub",
+        ] {
+            assert!(config(url).validate().is_ok(), "{url}");
+        }
     }
 
     #[test]

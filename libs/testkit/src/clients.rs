@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Error, Result,
     dir::Dir,
+    error::IoContext as _,
     kafka::java,
     paths,
     process::{Launch, Process},
@@ -52,6 +53,21 @@ impl Client {
         Ok(launch.arg(request.to_string()))
     }
 
+    /// Settings, in its own words, for SCRAM inside TLS.
+    fn tls(self, trust: &Path) -> Value {
+        let path = trust.display().to_string();
+        match self {
+            Self::Confluent => json!({ "security.protocol": "SASL_SSL", "ssl.ca.location": path }),
+            Self::KafkaPython | Self::AioKafka => json!({ "security_protocol": "SASL_SSL", "ssl_cafile": path }),
+            Self::KafkaJs => json!({ "ssl": { "ca": [std::fs::read_to_string(trust).unwrap_or_default()] } }),
+            Self::Java => json!({
+                "security.protocol": "SASL_SSL",
+                "ssl.truststore.type": "PEM",
+                "ssl.truststore.location": path,
+            }),
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Confluent => "confluent-kafka",
@@ -65,7 +81,11 @@ impl Client {
 
 /// What a client shall do.
 #[derive(Debug, Clone)]
-pub struct Request(Map<String, Value>);
+pub struct Request {
+    fields: Map<String, Value>,
+    trust: Option<PathBuf>,
+    names: Vec<String>,
+}
 
 impl Request {
     /// `op` against `bootstrap` with a login.
@@ -74,7 +94,7 @@ impl Request {
         for (name, value) in [("op", op), ("bootstrap", bootstrap), ("login", login), ("password", password)] {
             fields.insert(name.to_owned(), Value::from(value));
         }
-        Self(fields)
+        Self { fields, trust: None, names: Vec::new() }
     }
 
     /// Reads topics as a member of a group, from the beginning unless it has committed.
@@ -94,7 +114,7 @@ impl Request {
     /// Sets one more field, in the words of `tests/clients/README.md`.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.0.insert(name.to_owned(), value.into());
+        self.fields.insert(name.to_owned(), value.into());
         self
     }
 
@@ -116,10 +136,46 @@ impl Request {
         self.with("protocol", "consumer")
     }
 
+    /// Speaks TLS, and believes only this authority (PEM).
+    #[must_use]
+    pub fn tls(mut self, trust: &Path) -> Self {
+        self.trust = Some(trust.to_owned());
+        self
+    }
+
+    /// These names lead to this machine, for this client only.
+    #[must_use]
+    pub fn names(mut self, names: &[&str]) -> Self {
+        self.names.extend(names.iter().map(|name| (*name).to_owned()));
+        self
+    }
+
     fn for_client(&self, client: Client) -> Value {
-        let mut fields = self.0.clone();
+        let mut fields = self.fields.clone();
         fields.insert("client".to_owned(), Value::from(client.name()));
+        if let Some(trust) = &self.trust {
+            let mut settings = client.tls(trust);
+            if let (Value::Object(settings), Some(Value::Object(own))) = (&mut settings, fields.remove("settings")) {
+                settings.extend(own);
+            }
+            fields.insert("settings".to_owned(), settings);
+        }
         Value::Object(fields)
+    }
+
+    /// The launch in a mount namespace of its own, with the names in its `/etc/hosts`.
+    fn with_names(&self, launch: Launch, dir: &Path) -> Result<Launch> {
+        if self.names.is_empty() {
+            return Ok(launch);
+        }
+        let hosts = dir.join("hosts");
+        std::fs::write(&hosts, format!("127.0.0.1 localhost {}\n", self.names.join(" "))).at("write", &hosts)?;
+        let mut outer = Launch::new("unshare").arg("--mount");
+        if !rustix::process::geteuid().is_root() {
+            outer = outer.args(["--user", "--map-root-user"]);
+        }
+        let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+        Ok(outer.args(["sh", "-c", script, &hosts.display().to_string()]).then(launch))
     }
 }
 
@@ -238,7 +294,8 @@ impl Running {
     pub fn start(client: Client, request: &Request) -> Result<Self> {
         let dir = Dir::temporary(client.name())?;
         let events_file = dir.path().join("events.jsonl");
-        let launch = client.launch(&request.for_client(client))?.output(&events_file);
+        let launch = client.launch(&request.for_client(client))?;
+        let launch = request.with_names(launch, dir.path())?.output(&events_file);
         let process = Process::start(client.name(), launch, dir.path().join("client.log"))?;
         Ok(Self { process, events_file, read: 0, _dir: dir })
     }

@@ -9,6 +9,7 @@
 //! | [`kafka`] | one or three Apache Kafka nodes with logins, ACLs and the console tools |
 //! | [`postgres`] | a private PostgreSQL, copied from a template so that it is up within a second |
 //! | [`keys`] | a key store and its key file |
+//! | [`authority`] | certificates for all of them |
 //! | [`stack`] | both, and the services wired together from generated configuration |
 //! | [`clients`] | confluent-kafka, kafka-python, KafkaJS and the Java client as JSON-speaking processes |
 //! | [`process`] | one supervised child: start, wait until ready, stop, kill, start again |
@@ -19,6 +20,7 @@
 //!
 //! A test keeps its directory (logs, configuration, data) when it fails and prints where; set `JOINTUSE_KEEP=1` to
 //! keep it always. The programs come from `infra/local/setup.sh` (`make setup`).
+pub mod authority;
 pub mod clients;
 pub mod dir;
 mod error;

@@ -17,6 +17,7 @@ use tokio::{
 
 use crate::{
     Error, Result,
+    authority::{Authority, Issued},
     dir::Dir,
     error::IoContext as _,
     paths, ports,
@@ -25,6 +26,10 @@ use crate::{
 
 /// The superuser.
 pub const ADMIN: &str = "admin";
+
+/// The server's certificate and key, in its data directory.
+const CERTIFICATE: &str = "server.pem";
+const KEY: &str = "server.key";
 
 const START: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(15);
@@ -38,6 +43,7 @@ pub struct Postgres {
     process: Process,
     port: u16,
     password: String,
+    trust: Option<PathBuf>,
     data: PathBuf,
     dir: Dir,
 }
@@ -48,7 +54,7 @@ impl Postgres {
     /// # Errors
     /// When PostgreSQL is not installed or does not come up; the error shows the end of its log.
     pub async fn start() -> Result<Self> {
-        Self::start_in(Dir::temporary("postgres")?).await
+        Self::start_in(Dir::temporary("postgres")?, None).await
     }
 
     /// Starts one whose data is in this directory, and is found there again at the next start, on the same port.
@@ -56,10 +62,18 @@ impl Postgres {
     /// # Errors
     /// As [`Postgres::start`].
     pub async fn start_at(directory: &Path) -> Result<Self> {
-        Self::start_in(Dir::given(directory)?).await
+        Self::start_in(Dir::given(directory)?, None).await
     }
 
-    async fn start_in(dir: Dir) -> Result<Self> {
+    /// The same, with a certificate of this authority; its URLs then ask for TLS and check it.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub async fn start_with_tls(directory: &Path, authority: &Authority) -> Result<Self> {
+        Self::start_in(Dir::given(directory)?, Some(authority)).await
+    }
+
+    async fn start_in(dir: Dir, authority: Option<&Authority>) -> Result<Self> {
         let user = server_user();
         let data = data_folder(dir.path(), user.as_deref())?;
         if !data.join("PG_VERSION").exists() {
@@ -76,9 +90,13 @@ impl Postgres {
                 port
             }
         };
+        if let Some(authority) = authority {
+            install(&authority.issue("postgres", &["127.0.0.1", "localhost"])?, &data, user.as_deref()).await?;
+        }
         let log = dir.path().join("postgres.log");
-        let process = Process::start("PostgreSQL", launch(&data, port, user)?, log)?;
-        let mut postgres = Self { process, port, password, data, dir };
+        let process = Process::start("PostgreSQL", launch(&data, port, user, authority.is_some())?, log)?;
+        let trust = authority.map(Authority::trust);
+        let mut postgres = Self { process, port, password, trust, data, dir };
         postgres.until_serving().await?;
         Ok(postgres)
     }
@@ -115,12 +133,18 @@ impl Postgres {
 
     /// URL of a database for a login, without the password.
     pub fn url(&self, database: &str, login: &str) -> String {
-        format!("postgres://{login}@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://{login}@127.0.0.1:{}/{database}{}", self.port, self.checked())
     }
 
     /// URL of a database as superuser, with the password.
     pub fn admin_url(&self, database: &str) -> String {
-        format!("postgres://{ADMIN}:{}@127.0.0.1:{}/{database}", self.password, self.port)
+        format!("postgres://{ADMIN}:{}@127.0.0.1:{}/{database}{}", self.password, self.port, self.checked())
+    }
+
+    /// What makes libpq ask for TLS and check the certificate.
+    fn checked(&self) -> String {
+        let trust = self.trust.as_ref();
+        trust.map_or_else(String::new, |trust| format!("?sslmode=verify-full&sslrootcert={}", trust.display()))
     }
 
     /// Creates a login; one that exists gets the password.
@@ -277,8 +301,21 @@ async fn restore(data: &Path, from: &Path) -> Result<()> {
     std::fs::rename(&new, data).at("put the backup at", data)
 }
 
-fn launch(data: &Path, port: u16, user: Option<String>) -> Result<Launch> {
-    let settings = [
+/// Puts certificate and key where the server's user may read them.
+async fn install(issued: &Issued, data: &Path, user: Option<&str>) -> Result<()> {
+    for (from, name) in [(&issued.certificate, CERTIFICATE), (&issued.key, KEY)] {
+        let to = data.join(name);
+        // A copy keeps the mode: 0600 for the key, as PostgreSQL demands.
+        std::fs::copy(from, &to).at("copy to", &to)?;
+        if let Some(user) = user {
+            run(&Launch::new("chown").args([user.to_owned(), to.display().to_string()]), "").await?;
+        }
+    }
+    Ok(())
+}
+
+fn launch(data: &Path, port: u16, user: Option<String>, tls: bool) -> Result<Launch> {
+    let mut settings = vec![
         "listen_addresses=127.0.0.1".to_owned(),
         format!("port={port}"),
         "unix_socket_directories=".to_owned(),
@@ -286,6 +323,10 @@ fn launch(data: &Path, port: u16, user: Option<String>) -> Result<Launch> {
         "fsync=on".to_owned(),
         "log_line_prefix=%m [%p] %u@%d ".to_owned(),
     ];
+    if tls {
+        let own = ["ssl=on".to_owned(), format!("ssl_cert_file={CERTIFICATE}"), format!("ssl_key_file={KEY}")];
+        settings.extend(own);
+    }
     let mut launch = Launch::new(paths::postgres_bin()?.join("postgres"))
         .args(["-D".to_owned(), data.display().to_string()])
         .user(user)

@@ -61,6 +61,15 @@ impl Launch {
         self
     }
 
+    /// Adds another program with its arguments, which this one runs; its environment comes along.
+    #[must_use]
+    pub(crate) fn then(mut self, other: Self) -> Self {
+        self.args.push(other.program.display().to_string());
+        self.args.extend(other.args);
+        self.env.extend(other.env);
+        self
+    }
+
     /// Adds an environment variable.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {

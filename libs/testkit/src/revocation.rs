@@ -30,6 +30,9 @@ use crate::{
 /// Fetch version that names topics and has no session here.
 const FETCH: i16 = 11;
 
+/// The contact that a stream's records are about.
+pub const STREAMED: &str = "00112233445566778899aabbccddeeff";
+
 /// Pause between two records of a stream: steady, without a backlog.
 const EVERY: Duration = Duration::from_millis(3);
 
@@ -57,7 +60,7 @@ impl Stream {
         let producer =
             Producer::new(&kafka, "stream", ProduceOptions::low_latency()).map_err(|e| failed(e.to_string()))?;
         let topic: Arc<str> = topic.into();
-        let record = move || Record::new(Arc::clone(&topic), "00112233445566778899aabbccddeeff", vec![7_u8; 400]);
+        let record = move || Record::new(Arc::clone(&topic), STREAMED, vec![7_u8; 400]);
         let first = producer.send(record()).await.map_err(|error| failed(error.to_string()))?;
         let (stop, newest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(first.offset)));
         let (stopped, written) = (Arc::clone(&stop), Arc::clone(&newest));
@@ -94,6 +97,7 @@ impl Drop for Stream {
 #[derive(Debug)]
 pub struct Reader {
     seen: watch::Receiver<i64>,
+    delivered: watch::Receiver<Option<Instant>>,
     task: JoinHandle<End>,
 }
 
@@ -132,8 +136,9 @@ impl Reader {
                 return None;
             }
             let (tell, seen) = watch::channel(offset);
-            let task = tokio::spawn(read(raw, topic.to_owned(), partition, offset, tell));
-            let mut reader = Self { seen, task };
+            let (got, delivered) = watch::channel(None);
+            let task = tokio::spawn(read(raw, topic.to_owned(), partition, offset, (tell, got)));
+            let mut reader = Self { seen, delivered, task };
             reader.reaches(offset, Duration::from_secs(5)).await.ok().map(|_| reader)
         })
         .await
@@ -147,6 +152,16 @@ impl Reader {
         let wait = tokio::time::timeout(deadline, self.seen.wait_for(|next| *next > offset)).await;
         let failed = || Error::Answer { what: "the reader".to_owned(), answer: format!("nothing at {offset}") };
         wait.map_err(|_| failed())?.map(|next| *next).map_err(|_| failed())
+    }
+
+    /// When the last answer was complete that held a record; those of which all is withheld hold none.
+    pub fn last_record(&self) -> Option<Instant> {
+        *self.delivered.borrow()
+    }
+
+    /// Ends it.
+    pub fn stop(self) {
+        self.task.abort();
     }
 
     /// Makes `call` and waits for the reader's end.
@@ -177,7 +192,9 @@ pub fn percentile(figures: &[Duration], percent: usize) -> Duration {
     sorted.get(index).copied().unwrap_or_default()
 }
 
-async fn read(mut raw: Raw, topic: String, partition: i32, offset: i64, tell: watch::Sender<i64>) -> End {
+type Tell = (watch::Sender<i64>, watch::Sender<Option<Instant>>);
+
+async fn read(mut raw: Raw, topic: String, partition: i32, offset: i64, (tell, got): Tell) -> End {
     let (mut next, mut last_record) = (offset, None);
     loop {
         raw.send(&fetch(&topic, partition, next), FETCH).await;
@@ -194,6 +211,9 @@ async fn read(mut raw: Raw, topic: String, partition: i32, offset: i64, tell: wa
         if let Ok(Some(extent)) = batch::extent(&records) {
             next = next.max(extent.last + 1);
             last_record = Some(at);
+            if extent.records > 0 {
+                got.send_replace(Some(at));
+            }
             tell.send_replace(next);
         }
     }

@@ -29,7 +29,7 @@ struct Cli {
 enum Command {
     /// Run the service (this is what happens without a command)
     Serve,
-    /// Make the keys that sign policies and tokens: policy.key, policy.pub.pem, token.key
+    /// Make the keys that sign policies, tokens and the audit log: policy.key, policy.pub.pem, token.key, audit.key, audit-time.key
     Keygen {
         /// Folder for the files; made if it is not there. Nothing is ever overwritten
         #[arg(long, value_name = "DIR")]

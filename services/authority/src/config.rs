@@ -16,6 +16,7 @@ pub(crate) struct Config {
     pub(crate) database: store::DatabaseConfig,
     pub(crate) kafka: bus::KafkaConfig,
     pub(crate) policy_issue: IssueConfig,
+    pub(crate) restrictions: RestrictionsConfig,
     pub(crate) tokens: TokensConfig,
     pub(crate) sessions: SessionsConfig,
     pub(crate) evidence: EvidenceConfig,
@@ -23,6 +24,7 @@ pub(crate) struct Config {
     pub(crate) cluster: ClusterConfig,
     pub(crate) keys: KeysConfig,
     pub(crate) erasures: ErasuresConfig,
+    pub(crate) audit: AuditConfig,
     pub(crate) telemetry: TelemetryConfig,
     pub(crate) shutdown: ShutdownConfig,
 }
@@ -33,6 +35,9 @@ pub(crate) struct Config {
 pub(crate) struct PublicConfig {
     pub(crate) url: String,
     pub(crate) hub_bootstrap: String,
+    pub(crate) hub_tls: bool,
+    #[serde(default)]
+    pub(crate) hub_trust_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -54,6 +59,13 @@ impl IssueConfig {
     pub(crate) fn refresh(&self) -> Duration {
         Duration::from_secs_f64(self.refresh_seconds)
     }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RestrictionsConfig {
+    pub(crate) topic: String,
+    pub(crate) persons_topic: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -106,6 +118,17 @@ pub(crate) struct ErasuresConfig {
     pub(crate) forgotten_by: Vec<String>,
 }
 
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuditConfig {
+    pub(crate) origin: String,
+    pub(crate) key_file: SecretFile,
+    pub(crate) time_key_file: SecretFile,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) topic: String,
+    pub(crate) interval_seconds: f64,
+}
+
 impl Settings for Config {
     fn telemetry(&self) -> &TelemetryConfig {
         &self.telemetry
@@ -134,6 +157,17 @@ impl Settings for Config {
             issue.topic.starts_with("jointuse."),
             "policy_issue.topic",
             "must begin with jointuse., the prefix that the authority manages",
+        );
+        require(
+            self.restrictions.topic.starts_with("jointuse.") && self.restrictions.topic != issue.topic,
+            "restrictions.topic",
+            "must begin with jointuse., the prefix that the authority manages, and be another than the policy's",
+        );
+        require(
+            self.restrictions.persons_topic.starts_with("jointuse.")
+                && ![&issue.topic, &self.restrictions.topic].contains(&&self.restrictions.persons_topic),
+            "restrictions.persons_topic",
+            "must begin with jointuse. and be another than the other two",
         );
         require(
             (1..=600).contains(&self.tokens.lifetime_seconds),
@@ -171,6 +205,22 @@ impl Settings for Config {
             "cluster.services",
             "only logins that begin with ju- are managed",
         );
+        let public = &self.public;
+        require(
+            public.hub_tls || public.hub_bootstrap.split(',').all(|address| tls::address_is_loopback(address.trim())),
+            "public.hub_bootstrap",
+            "is another machine for subscribers, and plain text is for loopback only: set public.hub_tls",
+        );
+        require(
+            public.hub_tls || public.hub_trust_file.is_none(),
+            "public.hub_trust_file",
+            "means nothing without public.hub_tls",
+        );
+        require(
+            !tls::url_is_plain_abroad(&public.url),
+            "public.url",
+            "is another machine for those who call it, and plain text is for loopback only: use https://",
+        );
         require(
             !self.erasures.ledger_file.as_os_str().is_empty(),
             "erasures.ledger_file",
@@ -188,9 +238,26 @@ impl Settings for Config {
             "public.url",
             "must begin with http:// or https://, or be empty",
         );
+        require(
+            self.audit.origin.parse::<audit::keys::KeyName>().is_ok(),
+            "audit.origin",
+            "must be a name without white space and '+', like a URL without its scheme",
+        );
+        require(
+            self.audit.topic.starts_with("jointuse.") && self.audit.topic != issue.topic,
+            "audit.topic",
+            "must begin with jointuse., the prefix that the authority manages, and be no other topic",
+        );
+        require(
+            self.audit.interval_seconds.is_finite() && (0.05..=60.0).contains(&self.audit.interval_seconds),
+            "audit.interval_seconds",
+            "must be between 0.05 and 60",
+        );
         for (key, good) in [
             ("policy_issue.key_file", issue.key_file.read_bytes().map(|_| ())),
             ("tokens.key_file", self.tokens.key_file.read_bytes().map(|_| ())),
+            ("audit.key_file", self.audit.key_file.read_bytes().map(|_| ())),
+            ("audit.time_key_file", self.audit.time_key_file.read_bytes().map(|_| ())),
             ("kafka.password_file", self.kafka.password_file.read_bytes().map(|_| ())),
         ] {
             if let Err(error) = good {
@@ -210,6 +277,7 @@ impl Settings for Config {
         if let Err(error) = self.database.validate() {
             invalid.push(Invalid::new("database", error.to_string()));
         }
+        invalid.extend(self.http.invalid());
         if let Err(error) = self.kafka.validate() {
             invalid.push(Invalid::new("kafka", error.to_string()));
         }
@@ -230,7 +298,8 @@ mod tests {
     }
 
     /// The defaults name secret files that exist only in production.
-    const SECRETS: [&str; 3] = ["policy_issue.key_file", "tokens.key_file", "kafka.password_file"];
+    const SECRETS: [&str; 5] =
+        ["policy_issue.key_file", "tokens.key_file", "audit.key_file", "audit.time_key_file", "kafka.password_file"];
 
     #[test]
     fn the_defaults_are_good_but_for_the_secrets() {
@@ -244,6 +313,10 @@ mod tests {
             ("lifetime_seconds = 300", "lifetime_seconds = 601", "tokens.lifetime_seconds"),
             ("topic = \"jointuse.policy\"", "topic = \"policy\"", "policy_issue.topic"),
             ("# ju-hub = ", "other = ", "cluster.services"),
+            ("127.0.0.1:9192", "hub.example:9192", "public.hub_bootstrap"),
+            ("url = \"\"", "url = \"http://authority.example\"", "public.url"),
+            ("origin = \"", "origin = \"a b", "audit.origin"),
+            ("interval_seconds = 1\n", "interval_seconds = 0\n", "audit.interval_seconds"),
         ] {
             assert!(invalid(|text| text.replace(from, to)).contains(&key.to_owned()), "{key}");
         }

@@ -94,6 +94,9 @@ fn store_problem(error: &StoreError) -> Problem {
                 Problem::conflict("a company with this corporate number is registered already")
             }
             Some("company_pkey" | "access_grant_pkey") => Problem::conflict("this id is taken"),
+            Some("audit_cosigner_pkey" | "audit_cosigner_key_unique") => {
+                Problem::conflict("this cosigner was proposed before")
+            }
             Some("grant_four_eyes") => Refusal::FourEyes("another operator than the one who asked must decide").into(),
             Some("notice_four_eyes") => {
                 Refusal::FourEyes("another operator than the one who drafted the notice must activate it").into()

@@ -1,4 +1,4 @@
-//! `authority keygen`: the keys that sign policies and tokens.
+//! `authority keygen`: the keys that sign policies, tokens and the audit log, and history's.
 
 use std::{
     fs::{self, OpenOptions},
@@ -23,12 +23,19 @@ pub(crate) enum KeygenError {
     Key(#[from] KeyError),
 }
 
-/// Makes `policy.key`, `policy.pub.pem` and `token.key` in `dir`, for the owner's eyes only. None is made if one of
-/// them is there.
+/// Makes the private keys `policy.key`, `token.key`, `audit.key`, `audit-time.key` and `history.key`, and the public halves that
+/// others need, in `dir`, for the owner's eyes only. None is made if one of them is there.
 pub(crate) fn keygen(dir: &Path) -> Result<Vec<PathBuf>, KeygenError> {
-    let (policy, token) = (SigningKey::generate()?, SigningKey::generate()?);
-    let files =
-        [("policy.key", policy.to_pem()), ("policy.pub.pem", policy.public().to_pem()), ("token.key", token.to_pem())];
+    let (policy, history) = (SigningKey::generate()?, SigningKey::generate()?);
+    let files = [
+        ("policy.key", policy.to_pem()),
+        ("policy.pub.pem", policy.public().to_pem()),
+        ("token.key", SigningKey::generate()?.to_pem()),
+        ("audit.key", SigningKey::generate()?.to_pem()),
+        ("audit-time.key", SigningKey::generate()?.to_pem()),
+        ("history.key", history.to_pem()),
+        ("history.pub.pem", history.public().to_pem()),
+    ];
     if let Some((name, _)) = files.iter().find(|(name, _)| fs::symlink_metadata(dir.join(name)).is_ok()) {
         return Err(KeygenError::Exists(dir.join(name)));
     }
@@ -62,7 +69,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("a/keys");
         let files = keygen(&folder).unwrap();
-        assert_eq!(files.len(), 3);
+        assert_eq!(files.len(), 5);
         for file in &files {
             assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
         }

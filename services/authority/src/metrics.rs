@@ -18,6 +18,9 @@ pub(crate) enum Name {
     Changes,
     Tokens,
     SignIns,
+    AuditSigned,
+    AuditFailures,
+    AuditRefused,
 }
 
 impl Metric for Name {
@@ -29,6 +32,9 @@ impl Metric for Name {
             Self::Changes => "authority_changes_total",
             Self::Tokens => "authority_tokens_total",
             Self::SignIns => "authority_sign_ins_total",
+            Self::AuditSigned => "authority_audit_signed_entries",
+            Self::AuditFailures => "authority_audit_failures_total",
+            Self::AuditRefused => "authority_audit_refused_leaves_total",
         }
     }
 
@@ -42,12 +48,15 @@ impl Metric for Name {
             Self::Changes => "Decisions recorded, by action",
             Self::Tokens => "Answers of the token endpoint, by outcome",
             Self::SignIns => "Operators' sign-ins, by outcome",
+            Self::AuditSigned => "Entries of the audit log that the newest checkpoint covers",
+            Self::AuditRefused => "Records on the audit topic that are no leaf of a ledger: somebody else wrote there",
+            Self::AuditFailures => "Times that no checkpoint of the audit log could be signed",
         }
     }
 }
 
 /// The instruments.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     policy_number: Gauge<f64>,
     policy_told: Histogram<f64>,
@@ -55,6 +64,9 @@ pub(crate) struct Metrics {
     changes: Counter<u64>,
     tokens: Counter<u64>,
     sign_ins: Counter<u64>,
+    audit_signed: Gauge<f64>,
+    audit_failures: Counter<u64>,
+    audit_refused: Counter<u64>,
 }
 
 impl Metrics {
@@ -66,6 +78,9 @@ impl Metrics {
             changes: Name::Changes.counter(),
             tokens: Name::Tokens.counter(),
             sign_ins: Name::SignIns.counter(),
+            audit_signed: Name::AuditSigned.gauge(),
+            audit_failures: Name::AuditFailures.counter(),
+            audit_refused: Name::AuditRefused.counter(),
         }
     }
 
@@ -88,6 +103,19 @@ impl Metrics {
 
     pub(crate) fn token(&self, outcome: &'static str) {
         self.tokens.add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 entries")]
+    pub(crate) fn audit_signed(&self, size: u64) {
+        self.audit_signed.record(size as f64, &[]);
+    }
+
+    pub(crate) fn audit_refused(&self) {
+        self.audit_refused.add(1, &[]);
+    }
+
+    pub(crate) fn audit_failed(&self) {
+        self.audit_failures.add(1, &[]);
     }
 
     pub(crate) fn sign_in(&self, outcome: &'static str) {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use authority_api::{SigningKey, SnapshotSigner, TokenSigner};
+use authority_api::{RestrictionSigner, SigningKey, SnapshotSigner, TokenSigner};
 use bus::{ProduceOptions, Producer};
 use jointuse::{Clock, SystemClock};
 use runtime::{BoxError, Context, SecretFile};
@@ -11,14 +11,15 @@ use tokio::sync::Notify;
 
 use crate::{
     api,
+    audit::{Identity, Intake, Signer, SignerParts},
     auth::throttle::Throttle,
     cluster::{self, Cluster},
-    config::Config,
+    config::{Config, PublicConfig},
     db, erasure,
     issue::{self, Issuer, IssuerParts, RuleBook},
     link::ClusterLink,
     metrics::Metrics,
-    registry,
+    registry, restrictions,
     state::{App, AppState},
 };
 
@@ -33,20 +34,27 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
     store.migrate(db::MIGRATIONS).await?;
 
     let listener = ctx.listen("http", config.http.listen).await?;
+    let tls = ctx.identity("http", config.http.tls.as_ref())?;
     let public_url = match config.public.url.trim_end_matches('/') {
+        "" if tls.is_some() => format!("https://{}", listener.local_addr()?),
         "" => format!("http://{}", listener.local_addr()?),
         url => url.to_owned(),
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let audit = Arc::new(identity(&config)?);
     let rules = RuleBook::open(&config.policy_issue.rules_dir)?;
     let (publisher, inbox) = issue::channel();
+    let (stop_list, restricted) = restrictions::channel();
     let app: AppState = Arc::new(App {
         public_url,
+        hub_trust: hub_trust(&config.public)?,
         store: store.clone(),
         clock: Arc::clone(&clock),
         tokens: TokenSigner::new(&signing_key(&config.tokens.key_file)?),
+        audit: Arc::clone(&audit),
         rules: rules.clone(),
         publisher,
+        stop_list,
         link: Arc::new(ClusterLink::new()),
         cluster: Cluster::new(&config)?,
         throttle: Throttle::new(&config.throttle),
@@ -58,11 +66,30 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
 
     let issuer = Issuer::new(parts(&app, &ctx, rules)?, inbox);
     ctx.spawn("policy", issuer.run(ctx.stopping()));
+    let teller = restrictions::Teller::new(stop_list_parts(&app, &ctx)?, restricted);
+    ctx.spawn("restrictions", teller.run(ctx.stopping()));
     cluster::spawn(&ctx, &app);
     erasure::spawn(&ctx, &app, signing_key(&app.config.policy_issue.key_file)?)?;
+    let check = ctx.health().register("audit");
+    let leaves = Intake::new(store.clone(), app.metrics.clone());
+    ctx.spawn("audit-intake", leaves.run(app.config.kafka.clone(), app.config.audit.topic.clone(), ctx.draining()));
+    let parts = SignerParts { store, clock, identity: audit, check, metrics: app.metrics.clone() };
+    ctx.spawn("audit", Signer::new(parts, &app.config.audit)?.run(ctx.draining()));
     let router = api::router(&app).merge(ctx.admin_router());
-    ctx.spawn_http("http", listener, router);
+    ctx.spawn_http("http", listener, tls, router);
     Ok(())
+}
+
+fn hub_trust(public: &PublicConfig) -> Result<Option<String>, BoxError> {
+    let Some(path) = &public.hub_trust_file else { return Ok(None) };
+    // What subscribers could not use is found out here.
+    tls::Trust::read(path)?;
+    Ok(Some(std::fs::read_to_string(path)?))
+}
+
+fn identity(config: &Config) -> Result<Identity, BoxError> {
+    let (log, clock) = (signing_key(&config.audit.key_file)?, signing_key(&config.audit.time_key_file)?);
+    Ok(Identity::new(&config.audit.origin.parse()?, &log, &clock)?)
 }
 
 fn parts(app: &App, ctx: &Context, rules: RuleBook) -> Result<IssuerParts, BoxError> {
@@ -81,6 +108,26 @@ fn parts(app: &App, ctx: &Context, rules: RuleBook) -> Result<IssuerParts, BoxEr
         refresh: issue.refresh(),
         rules,
         check: ctx.health().register("policy"),
+    })
+}
+
+/// Told as the policy is: by the same key and as often. It is valid for one heartbeat more, so that an authority that is
+/// silent ends the policy first, and every refusal says so.
+fn stop_list_parts(app: &App, ctx: &Context) -> Result<restrictions::Parts, BoxError> {
+    let issue = &app.config.policy_issue;
+    let topic = app.config.restrictions.topic.as_str();
+    let delivery_timeout = issue.validity().min(Duration::from_secs(5));
+    let options = ProduceOptions { delivery_timeout, ..ProduceOptions::low_latency() };
+    Ok(restrictions::Parts {
+        store: app.store.clone(),
+        clock: Arc::clone(&app.clock),
+        signer: RestrictionSigner::new(signing_key(&issue.key_file)?, topic),
+        producer: Producer::new(&app.config.kafka, "authority-restrictions", options)?,
+        kafka: app.config.kafka.clone(),
+        topic: topic.into(),
+        validity: issue.validity() + issue.refresh(),
+        refresh: issue.refresh(),
+        check: ctx.health().register("restrictions"),
     })
 }
 

@@ -8,12 +8,14 @@ use store::Store;
 use tokio::sync::Notify;
 
 use crate::{
+    audit::Identity,
     auth::throttle::Throttle,
     cluster::Cluster,
     config::Config,
     issue::{Publisher, RuleBook},
     link::ClusterLink,
     metrics::Metrics,
+    restrictions::StopList,
 };
 
 /// One authority. Handlers get it as `State<AppState>`.
@@ -22,14 +24,20 @@ pub(crate) struct App {
     pub(crate) config: Config,
     /// Base URL by which others reach this service, without a slash at the end.
     pub(crate) public_url: String,
+    /// What subscribers shall trust at the hub (PEM).
+    pub(crate) hub_trust: Option<String>,
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     /// Signs access tokens and sessions.
     pub(crate) tokens: TokenSigner,
+    /// Signs the audit log's checkpoints.
+    pub(crate) audit: Arc<Identity>,
     /// Cedar rules by date.
     pub(crate) rules: RuleBook,
     /// Tells decisions to the services.
     pub(crate) publisher: Publisher,
+    /// Tells restrictions to the services.
+    pub(crate) stop_list: StopList,
     /// Makes the cluster follow.
     pub(crate) link: Arc<ClusterLink>,
     /// Administers the brokers.

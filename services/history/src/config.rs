@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use authority_api::PolicyConfig;
+use authority_api::{PolicyConfig, RegistryConfig};
 use bus::KafkaConfig;
+use disclosure_feed::AuditConfig;
 use runtime::{
-    Invalid, Settings,
+    Invalid, SecretFile, Settings,
     sections::{HttpConfig, ShutdownConfig, TelemetryConfig},
 };
 use seal::KeysConfig;
@@ -26,8 +27,12 @@ pub struct Config {
     pub keys: KeysConfig,
     /// The signed policy.
     pub policy: PolicyConfig,
+    /// The signed stop list.
+    pub restrictions: RestrictionsConfig,
     /// The schema registry.
     pub registry: RegistryConfig,
+    /// Disclosures in the audit log.
+    pub audit: AuditConfig,
     /// How records are applied.
     pub apply: ApplyConfig,
     /// Logs and traces.
@@ -36,12 +41,20 @@ pub struct Config {
     pub shutdown: ShutdownConfig,
 }
 
-/// `[registry]`.
+/// `[restrictions]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct RegistryConfig {
-    /// Base URL; `/schemas/ids/{id}` is read below it.
-    pub url: String,
+pub struct RestrictionsConfig {
+    /// Its topic.
+    pub topic: String,
+    /// Topic of the contacts that restrictions of persons reach.
+    pub persons_topic: String,
+    /// Signs those.
+    pub key_file: SecretFile,
+    /// How long they are valid.
+    pub validity_seconds: f64,
+    /// How often they are told again.
+    pub refresh_seconds: f64,
 }
 
 /// `[apply]`.
@@ -78,7 +91,14 @@ impl Settings for Config {
         if let Err(error) = self.database.validate() {
             invalid.push(Invalid::new("database", error.to_string()));
         }
+        invalid.extend(self.audit.problem().map(|(key, message)| Invalid::new(key, message)));
         invalid.extend(Invalid::secret("kafka.password_file", &self.kafka.password_file));
+        invalid.extend(Invalid::secret("restrictions.key_file", &self.restrictions.key_file));
+        let (valid, again) = (self.restrictions.validity_seconds, self.restrictions.refresh_seconds);
+        if !(0.05..=3600.0).contains(&valid) || !(0.05..valid).contains(&again) {
+            let what = "both are 0.05 to 3600 seconds, and refresh_seconds is below validity_seconds";
+            invalid.push(Invalid::new("restrictions.validity_seconds", what));
+        }
         let database = self.database.password_file.as_ref();
         invalid.extend(database.and_then(|file| Invalid::secret("database.password_file", file)));
         invalid.extend(self.keys.problems().into_iter().map(|(key, message)| Invalid::new(key, message)));
@@ -86,9 +106,10 @@ impl Settings for Config {
             let what = "name the PEM file of the authority's public policy key: without one nothing can be decided";
             invalid.push(Invalid::new("policy.trusted_keys", what));
         }
-        if !self.registry.url.starts_with("http://") && !self.registry.url.starts_with("https://") {
-            invalid.push(Invalid::new("registry.url", "must begin with http:// or https://"));
+        if let Err(error) = self.registry.validate() {
+            invalid.push(Invalid::new("registry.url", error.to_string()));
         }
+        invalid.extend(self.http.invalid());
         if !(1..=50_000).contains(&self.apply.batch_records) {
             invalid.push(Invalid::new("apply.batch_records", "must be 1 to 50000"));
         }
@@ -104,7 +125,7 @@ mod tests {
     fn the_defaults_need_only_what_they_say_is_required() {
         let file = "[kafka]\nbootstrap = '127.0.0.1:9092'\npassword_file = '/none'\n\
                     [database]\nurl = 'postgresql://history@127.0.0.1/history'\n\
-                    [policy]\ntrusted_keys = ['/policy.pem']\n";
+                    [policy]\ntrusted_keys = ['/policy.pem']\n[restrictions]\nkey_file = '/none'\n";
         let path = std::env::temp_dir().join(format!("history-config-{}.toml", std::process::id()));
         std::fs::write(&path, file).unwrap();
         let layers =

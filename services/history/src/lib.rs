@@ -22,6 +22,7 @@ pub mod record;
 pub mod registry;
 mod schema;
 pub mod service;
+pub mod spread;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 

@@ -3,9 +3,9 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
+use authority_api::{HttpError, RegistryConfig};
 use contract::avro::WriterSchema;
 use diesel::{PgConnection, prelude::*, sql_query, sql_types};
 use serde::Deserialize;
@@ -46,10 +46,13 @@ struct Row {
 }
 
 impl Registry {
-    /// Reads below `url`, and keeps what it gets in `store`.
-    pub fn new(url: &str, store: Store) -> Self {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap_or_default();
-        Self { url: url.trim_end_matches('/').to_owned(), http, store, known: Mutex::default() }
+    /// Reads there, and keeps what it gets in `store`.
+    ///
+    /// # Errors
+    /// The registry may not be called as configured.
+    pub fn new(registry: &RegistryConfig, store: Store) -> Result<Self, HttpError> {
+        let http = registry.client()?;
+        Ok(Self { url: registry.base().to_owned(), http, store, known: Mutex::default() })
     }
 
     /// The schema of that id; `None` when the registry says that there is none, or when it is no usable one.

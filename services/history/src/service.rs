@@ -2,11 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use authority_api::SnapshotWatch;
-use bus::{ConsumeOptions, Consumer, Start, Status};
+use audit::Service;
+use authority_api::{RestrictionSigner, RestrictionWatch, Restrictions, SigningKey, SnapshotWatch};
+use bus::{ConsumeOptions, Consumer, ProduceOptions, Producer, Start, Status};
 use chrono::Utc;
+use disclosure_feed::Feed as Disclosures;
 use jointuse::{Clock, SystemClock};
-use policy_feed::Feed;
+use policy_feed::{Feed, RestrictionFeed};
 use runtime::{BoxError, Check, Context};
 use seal::{Forgetter, KeyCache};
 use store::Store;
@@ -21,6 +23,7 @@ use crate::{
     mask::Masks,
     metrics::Metrics,
     registry::Registry,
+    spread::{Parts, Spread},
 };
 
 /// How often the database is asked whether it is there.
@@ -62,6 +65,21 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
     });
 
     let forgetter = keys.forgetter("history");
+
+    let topic = config.restrictions.topic.clone();
+    let watch = RestrictionWatch::open(config.policy.keys()?, &topic, &config.policy.state_dir)?;
+    let stops = watch.handle();
+    let feed = RestrictionFeed::new("history");
+    context.spawn("restrictions", feed.clone().follow(config.kafka.clone(), topic, watch, draining.clone()));
+    let check = context.health().register("restrictions");
+    let age = feed.watch_age(stops.clone(), Arc::clone(&clock), check, draining.clone());
+    context.spawn("restrictions age", async move {
+        age.await;
+        Ok::<(), BoxError>(())
+    });
+
+    context.spawn("restrictions of persons", spread(&config, &context, &store, &clock, &stops)?.run(draining.clone()));
+
     let database = context.health().register("database");
     let (database_check, reading) = (database.clone(), context.health().register("consumer"));
     let consuming =
@@ -86,10 +104,42 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
         Ok::<(), BoxError>(())
     });
 
-    let app = Arc::new(api::App { store, policy, clock, metrics, masks: Masks::load()?, forgetter });
+    let gather = crate::db::leaves::gather;
+    let disclosures =
+        Disclosures::new(Service::History, store.clone(), &config.kafka, &config.audit, Arc::clone(&clock), gather)?;
+    context.spawn("audit", disclosures.run(context.draining()));
+
+    let app = Arc::new(api::App { store, policy, stops, clock, metrics, masks: Masks::load()?, forgetter });
     let listener = context.listen("http", config.http.listen).await?;
-    context.spawn_http("http", listener, api::router(app).merge(context.admin_router()));
+    let tls = context.identity("http", config.http.tls.as_ref())?;
+    context.spawn_http("http", listener, tls, api::router(app).merge(context.admin_router()));
     Ok(())
+}
+
+/// Tells the hub whom restrictions of persons reach.
+fn spread(
+    config: &Config,
+    context: &Context,
+    store: &Store,
+    clock: &Arc<dyn Clock>,
+    stops: &Restrictions,
+) -> Result<Spread, BoxError> {
+    let c = &config.restrictions;
+    let pem = c.key_file.read()?;
+    let key = SigningKey::from_pem(pem.expose())
+        .ok_or_else(|| format!("{} is not a PEM file of an Ed25519 private key", c.key_file.path().display()))?;
+    Ok(Spread::new(Parts {
+        store: store.clone(),
+        clock: Arc::clone(clock),
+        stops: stops.clone(),
+        signer: RestrictionSigner::new(key, &c.persons_topic),
+        producer: Producer::new(&config.kafka, "history-spread", ProduceOptions::low_latency())?,
+        kafka: config.kafka.clone(),
+        topic: c.persons_topic.as_str().into(),
+        validity: Duration::from_secs_f64(c.validity_seconds),
+        refresh: Duration::from_secs_f64(c.refresh_seconds),
+        check: context.health().register("restrictions of persons"),
+    }))
 }
 
 /// Migrates, then reads and applies for ever.
@@ -122,7 +172,7 @@ async fn consume(
     let ApplyConfig { batch_records, .. } = config.apply;
     let options = ConsumeOptions { batch_records, batch_wait: config.apply.batch_wait(), ..ConsumeOptions::default() };
     let consumer = Consumer::new(&config.kafka, "history", &topics, Start::Offsets(offsets), options)?;
-    let registry = Registry::new(&config.registry.url, store.clone());
+    let registry = Registry::new(&config.registry, store.clone())?;
     let applier = Applier::new(store, (keys, config.keys.unsealed), registry, metrics, clock);
     let reporting = report(consumer.status(), check);
     let running = consumer.run(cancel, move |batch| {

@@ -10,6 +10,8 @@ use std::{
 
 use jointuse::KafkaTopicId;
 
+use crate::names::Names;
+
 /// Most topic ids remembered.
 const MAX_TOPICS: usize = 20_000;
 
@@ -41,6 +43,8 @@ impl Address {
 pub(crate) struct Cluster {
     /// Host told to clients.
     advertised: String,
+    /// Or names told to clients.
+    names: Option<Names>,
     bootstrap: Vec<Address>,
     nodes: RwLock<BTreeMap<i32, Address>>,
     ports: RwLock<BTreeMap<i32, u16>>,
@@ -55,8 +59,14 @@ struct Topics {
 
 impl Cluster {
     /// Knows only where to ask first.
-    pub(crate) fn new(advertised: String, bootstrap: Vec<Address>) -> Self {
-        Self { advertised, bootstrap, nodes: RwLock::default(), ports: RwLock::default(), topics: RwLock::default() }
+    pub(crate) fn new(advertised: String, names: Option<Names>, bootstrap: Vec<Address>) -> Self {
+        let (nodes, ports, topics) = (RwLock::default(), RwLock::default(), RwLock::default());
+        Self { advertised, names, bootstrap, nodes, ports, topics }
+    }
+
+    /// The names by which one door leads to all brokers, if it does.
+    pub(crate) fn names(&self) -> Option<&Names> {
+        self.names.as_ref()
     }
 
     /// Remembers where a node is.
@@ -79,8 +89,10 @@ impl Cluster {
     }
 
     /// What clients are told instead of a node's address; `None`: do not tell of this node.
-    pub(crate) fn advertise(&self, node: i32) -> Option<(&str, u16)> {
-        self.port(node).map(|port| (self.advertised.as_str(), port))
+    pub(crate) fn advertise(&self, node: i32) -> Option<(String, u16)> {
+        let port = self.port(node)?;
+        let host = self.names.as_ref().map_or_else(|| self.advertised.clone(), |names| names.of(node));
+        Some((host, port))
     }
 
     /// Where a node is.
@@ -133,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_topic_made_anew_takes_the_name_and_the_old_id_means_nothing() {
-        let cluster = Cluster::new("hub".into(), vec![]);
+        let cluster = Cluster::new("hub".into(), None, vec![]);
         let (old, new) = (KafkaTopicId([1; 16]), KafkaTopicId([2; 16]));
         cluster.learn_topic("t", old);
         cluster.learn_topic("t", new);
@@ -145,12 +157,20 @@ mod tests {
 
     #[test]
     fn only_nodes_with_a_port_are_told() {
-        let cluster = Cluster::new("hub.example".into(), vec![Address { host: "b0".into(), port: 9092 }]);
+        let cluster = Cluster::new("hub.example".into(), None, vec![Address { host: "b0".into(), port: 9092 }]);
         cluster.learn_node(1, Address { host: "b1".into(), port: 9092 });
         assert_eq!(cluster.advertise(1), None);
         cluster.bound(1, 9193);
-        assert_eq!(cluster.advertise(1), Some(("hub.example", 9193)));
+        assert_eq!(cluster.advertise(1), Some(("hub.example".to_owned(), 9193)));
         assert_eq!(cluster.anywhere().len(), 2);
+    }
+
+    #[test]
+    fn with_names_every_node_is_told_by_its_own() {
+        let cluster = Cluster::new("unused".into(), Names::below("hub.example"), vec![]);
+        assert_eq!(cluster.advertise(2), None);
+        cluster.bound(2, 9192);
+        assert_eq!(cluster.advertise(2), Some(("broker-2.hub.example".to_owned(), 9192)));
     }
 
     #[test]

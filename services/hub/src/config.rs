@@ -1,12 +1,13 @@
 //! Configuration; `default.toml` explains each key.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use authority_api::PolicyConfig;
+use authority_api::{KeyError, PolicyConfig, PublicKey, RegistryConfig};
 use bus::KafkaConfig;
+use disclosure_feed::AuditConfig;
 use runtime::{
-    Invalid, Settings,
-    sections::{AdminConfig, ShutdownConfig, TelemetryConfig},
+    IdentityConfig, Invalid, Settings,
+    sections::{self, AdminConfig, ShutdownConfig, TelemetryConfig},
 };
 use seal::KeysConfig;
 use serde::Deserialize;
@@ -30,8 +31,12 @@ pub(crate) struct Config {
     pub(crate) keys: KeysConfig,
     /// Signed policy.
     pub(crate) policy: PolicyConfig,
+    /// Signed stop list.
+    pub(crate) restrictions: RestrictionsConfig,
     /// The schema registry.
     pub(crate) registry: RegistryConfig,
+    /// Disclosures in the audit log.
+    pub(crate) audit: AuditConfig,
     /// Bounds.
     pub(crate) limits: LimitsConfig,
     /// Logs and traces.
@@ -54,14 +59,30 @@ pub(crate) struct Listen {
     pub(crate) broker_port_base: u16,
     /// Doors opened at start.
     pub(crate) node_ids: Vec<i32>,
+    /// Names below it lead to brokers by the one bootstrap port; empty: a port for each.
+    pub(crate) domain: String,
+    /// The certificate of all doors; without one they are plain, on loopback only.
+    #[serde(default)]
+    pub(crate) tls: Option<IdentityConfig>,
 }
 
-/// `[registry]`.
+/// `[restrictions]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RegistryConfig {
-    /// Base URL; `/schemas/ids/{id}` is read below it.
-    pub(crate) url: String,
+pub(crate) struct RestrictionsConfig {
+    /// Its topic.
+    pub(crate) topic: String,
+    /// Topic of the contacts that restrictions of persons reach.
+    pub(crate) persons_topic: String,
+    /// PEM files of the public keys that may sign those.
+    pub(crate) persons_keys: Vec<PathBuf>,
+}
+
+impl RestrictionsConfig {
+    /// The keys that may sign whom restrictions of persons reach.
+    pub(crate) fn persons_keys(&self) -> Result<Vec<PublicKey>, KeyError> {
+        self.persons_keys.iter().map(|path| PublicKey::read(path)).collect()
+    }
 }
 
 /// `[limits]`, as configured.
@@ -152,10 +173,14 @@ impl Settings for Config {
         check(!self.listen.advertised_host.is_empty(), "listen.advertised_host", "must name a host that clients reach");
         let ports_fit = self.listen.node_ids.iter().all(|node| port_of(self.listen.broker_port_base, *node).is_some());
         check(ports_fit, "listen.node_ids", "broker_port_base plus a node id must be a port, and no id negative");
+        let domain = &self.listen.domain;
+        let letters = |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        check(domain.is_empty() || domain.split('.').all(letters), "listen.domain", "must be a DNS name, or empty");
+        let told = domain.is_empty() || self.listen.tls.is_some();
+        check(told, "listen.domain", "needs listen.tls: the name that a client wants is said in its TLS hello");
         check(!self.bootstrap().is_empty(), "kafka.bootstrap", "must be host:port, several separated by commas");
-        let url = &self.registry.url;
-        let http = url.starts_with("http://") || url.starts_with("https://");
-        check(http, "registry.url", "must begin with http:// or https://");
+        let named = !self.restrictions.persons_keys.is_empty();
+        check(named, "restrictions.persons_keys", "name the PEM file of history's public key");
         check(l.connections > 0, "limits.connections", "must be at least 1");
         check(l.login_seconds > 0, "limits.login_seconds", "must be at least 1");
         check((1024..=1 << 20).contains(&l.login_frame_bytes), "limits.login_frame_bytes", "must be 1 KiB to 1 MiB");
@@ -171,9 +196,18 @@ impl Settings for Config {
         let fetch = usize::try_from(l.fetch_bytes).unwrap_or(0);
         check(l.answer_bytes >= fetch, "limits.answer_bytes", "must not be below fetch_bytes");
         check(l.memory_bytes >= fetch, "limits.memory_bytes", "must not be below fetch_bytes");
+        if let Err(error) = self.registry.validate() {
+            invalid.push(Invalid::new("registry.url", error.to_string()));
+        }
+        if let Err(error) = self.kafka.validate() {
+            invalid.push(Invalid::new("kafka", error.to_string()));
+        }
+        invalid.extend(sections::door("listen", "listen.host", self.listen.host, self.listen.tls.as_ref()));
+        invalid.extend(self.admin.invalid());
         if let Err(error) = self.database.validate() {
             invalid.push(Invalid::new("database", error.to_string()));
         }
+        invalid.extend(self.audit.problem().map(|(key, message)| Invalid::new(key, message)));
         invalid.extend(Invalid::secret("kafka.password_file", &self.kafka.password_file));
         let database = self.database.password_file.as_ref();
         invalid.extend(database.and_then(|file| Invalid::secret("database.password_file", file)));
@@ -214,7 +248,15 @@ mod tests {
             ("HUB__LISTEN__BROKER_PORT_BASE", "65535", "listen.node_ids"),
             ("HUB__KAFKA__BOOTSTRAP", "nowhere", "kafka.bootstrap"),
             ("HUB__REGISTRY__URL", "nowhere", "registry.url"),
+            ("HUB__AUDIT__TOPIC", "elsewhere", "audit.topic"),
+            ("HUB__AUDIT__INTERVAL_SECONDS", "0", "audit.interval_seconds"),
             ("HUB__DATABASE__URL", "postgresql://a:b@db/hub", "database"),
+            ("HUB__LISTEN__HOST", "0.0.0.0", "listen.host"),
+            ("HUB__ADMIN__LISTEN", "0.0.0.0:9190", "admin.listen"),
+            ("HUB__LISTEN__DOMAIN", "hub.example", "listen.domain"),
+            ("HUB__KAFKA__BOOTSTRAP", "kafka:9092", "kafka.security"),
+            ("HUB__REGISTRY__URL", "http://authority/registry", "registry.url"),
+            ("HUB__DATABASE__URL", "postgresql://hub@db/hub", "sslmode=verify-full"),
         ] {
             let error = parsed(&[(name, value), ("HUB__LISTEN__NODE_IDS", "1,2")]).unwrap_err();
             assert!(error.contains(key), "{name}: {error}");

@@ -8,19 +8,29 @@ pub(crate) mod auth;
 pub(crate) mod io;
 mod pump;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::{Error, ErrorKind},
+    sync::Arc,
+    time::Duration,
+};
 
+use tls::{HandshakeError, Stream};
 use tokio::{
+    io::AsyncWriteExt as _,
     net::TcpStream,
     time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    cluster::Address,
     gate::{Guard, NotAdmitted},
     hub::Hub,
     refusal::Refusal,
 };
+
+/// How long a client may take to hear that its connection ends.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -91,21 +101,20 @@ pub(crate) async fn serve(
     tracing::debug!(?door, why = end.label(), "connection ended");
 }
 
-async fn drive(hub: &Hub, mut client: TcpStream, door: Door, draining: CancellationToken) -> End {
+async fn drive(hub: &Hub, socket: TcpStream, door: Door, draining: CancellationToken) -> End {
     // Without a policy nobody is let in; a closed door is what clients try again at, an error is not.
     if !hub.gate.open() {
         return End::Refused(Refusal::NoPolicy);
     }
-    let _ = client.set_nodelay(true);
+    let _ = socket.set_nodelay(true);
     let limits = &hub.limits;
     let begun = timeout(limits.login, async {
-        // The broker is asked only when the client has said something.
-        client.readable().await?;
+        let (mut client, door) = enter(hub, socket, door).await?;
         let mut upstream = connect(hub, door).await.ok_or(End::UpstreamClosed)?;
         let guard = auth::authenticate(hub, &mut client, &mut upstream).await?;
-        Ok::<_, End>((upstream, guard))
+        Ok::<_, End>((client, upstream, guard))
     });
-    let (mut upstream, guard) = match begun.await {
+    let (mut client, mut upstream, guard) = match begun.await {
         Ok(Ok(begun)) => begun,
         Ok(Err(end)) => return end,
         Err(_) => return End::Refused(Refusal::Slow),
@@ -127,13 +136,42 @@ async fn drive(hub: &Hub, mut client: TcpStream, door: Door, draining: Cancellat
     };
     if let End::Revoked(no) = &end {
         // What the kernel still holds for the client is thrown away with a reset, not delivered.
-        let _ = client.set_zero_linger();
-        let _ = upstream.set_zero_linger();
+        let _ = client.tcp().set_zero_linger();
+        let _ = upstream.tcp().set_zero_linger();
         drop(client);
         drop(upstream);
         report_revocation(hub, &guard, no);
+    } else if let Stream::Tls(client) = &mut client {
+        // TLS ends with a word of its own: without it, clients take the end for somebody cutting the line.
+        let _ = timeout(FAREWELL, client.shutdown()).await;
     }
     end
+}
+
+/// Lets a client say something, over TLS where the door has a certificate: only then is a broker asked, and of a client
+/// that names the broker it wants (SNI), which one.
+async fn enter(hub: &Hub, socket: TcpStream, door: Door) -> Result<(Stream, Door), End> {
+    let Some(identity) = &hub.identity else {
+        socket.readable().await?;
+        return Ok((Stream::Plain(socket), door));
+    };
+    let stream = identity.accept(socket).await.map_err(|error| match error {
+        HandshakeError::NotTls => End::Refused(Refusal::NotTls),
+        HandshakeError::Failed(error) if is_gone(&error) => End::ClientClosed,
+        HandshakeError::Failed(error) => {
+            tracing::debug!(%error, "a client did not shake hands");
+            End::Refused(Refusal::Handshake)
+        }
+    })?;
+    let Some(names) = hub.cluster.names() else { return Ok((stream, door)) };
+    match stream.server_name().and_then(|name| names.door(&name)) {
+        Some(door) => Ok((stream, door)),
+        None => Err(End::Refused(Refusal::ServerName)),
+    }
+}
+
+fn is_gone(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof)
 }
 
 /// Returns when the login no longer stands.
@@ -175,21 +213,31 @@ fn report_revocation(hub: &Hub, guard: &Guard, no: &NotAdmitted) {
     );
 }
 
-async fn connect(hub: &Hub, door: Door) -> Option<TcpStream> {
+async fn connect(hub: &Hub, door: Door) -> Option<Stream> {
     let candidates = match door {
         Door::Node(node) => hub.cluster.node(node).into_iter().collect(),
         Door::Bootstrap => hub.cluster.anywhere(),
     };
     for address in candidates {
-        let attempt = TcpStream::connect((address.host.as_str(), address.port));
-        match timeout(hub.limits.connect, attempt).await {
-            Ok(Ok(stream)) => {
-                let _ = stream.set_nodelay(true);
-                return Some(stream);
-            }
+        match timeout(hub.limits.connect, reach(hub, &address)).await {
+            Ok(Ok(stream)) => return Some(stream),
             Ok(Err(error)) => tracing::warn!(broker = %address.host, port = address.port, %error, "broker refused"),
             Err(_) => tracing::warn!(broker = %address.host, port = address.port, "broker does not answer"),
         }
     }
     None
+}
+
+async fn reach(hub: &Hub, address: &Address) -> Result<Stream, Error> {
+    let Address { host, port } = address;
+    if hub.trust.is_none() && !tls::is_loopback(host) {
+        // The configuration names loopback only; this one a broker has told.
+        return Err(Error::other("it is another machine, and kafka.security is not sasl_ssl"));
+    }
+    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+    let _ = stream.set_nodelay(true);
+    match &hub.trust {
+        Some(trust) => trust.connect(host, stream).await,
+        None => Ok(Stream::Plain(stream)),
+    }
 }

@@ -6,8 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use runtime::Context;
+use runtime::{Context, Identity};
 use seal::{KeyCache, Unsealed};
+use tls::Trust;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Mutex, Semaphore},
@@ -19,7 +20,7 @@ use crate::{
     cluster::{Address, Cluster},
     config::{Limits, Listen, port_of},
     conn::{self, Door},
-    delivery::{Benches, Programs},
+    delivery::{Benches, Programs, Stops},
     gate::Gate,
     ledger::Ledger,
     metrics::Metrics,
@@ -31,6 +32,8 @@ use crate::{
 pub(crate) struct Hub {
     /// Policy.
     pub(crate) gate: Gate,
+    /// Whose records may not leave.
+    pub(crate) stops: Stops,
     /// Brokers and topic ids.
     pub(crate) cluster: Cluster,
     /// Disclosures.
@@ -49,6 +52,10 @@ pub(crate) struct Hub {
     pub(crate) limits: Limits,
     /// Instruments.
     pub(crate) metrics: Arc<Metrics>,
+    /// What the doors show to clients; none: they are plain.
+    pub(crate) identity: Option<Arc<Identity>>,
+    /// Whom to believe at the brokers' doors; none: they are plain.
+    pub(crate) trust: Option<Trust>,
     doors: Doors,
 }
 
@@ -63,6 +70,8 @@ struct Doors {
     room: Arc<Semaphore>,
     /// Running connections.
     running: TaskTracker,
+    /// The port of the bootstrap door, once it is open.
+    bootstrap: std::sync::OnceLock<u16>,
     this: std::sync::OnceLock<std::sync::Weak<Hub>>,
 }
 
@@ -71,6 +80,7 @@ struct Doors {
 pub(crate) struct Parts {
     pub(crate) limits: Limits,
     pub(crate) gate: Gate,
+    pub(crate) stops: Stops,
     pub(crate) cluster: Cluster,
     pub(crate) ledger: Ledger,
     pub(crate) keys: KeyCache,
@@ -78,12 +88,15 @@ pub(crate) struct Parts {
     pub(crate) programs: Programs,
     pub(crate) budget: Budget,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) identity: Option<Arc<Identity>>,
+    pub(crate) trust: Option<Trust>,
 }
 
 impl Hub {
     /// Ready to open doors.
     pub(crate) fn new(context: Context, listen: Listen, parts: Parts) -> Arc<Self> {
-        let Parts { limits, gate, cluster, ledger, keys, unsealed, programs, budget, metrics } = parts;
+        let Parts { limits, gate, stops, cluster, ledger, keys, unsealed, programs, budget, metrics, identity, trust } =
+            parts;
         let benches = Benches::new(limits.answer);
         let doors = Doors {
             listen,
@@ -91,10 +104,25 @@ impl Hub {
             opening: Mutex::default(),
             room: Arc::new(Semaphore::new(limits.connections)),
             running: TaskTracker::new(),
+            bootstrap: std::sync::OnceLock::new(),
             this: std::sync::OnceLock::new(),
         };
-        let hub =
-            Arc::new(Self { gate, cluster, ledger, keys, unsealed, programs, benches, budget, limits, metrics, doors });
+        let hub = Arc::new(Self {
+            gate,
+            stops,
+            cluster,
+            ledger,
+            keys,
+            unsealed,
+            programs,
+            benches,
+            budget,
+            limits,
+            metrics,
+            identity,
+            trust,
+            doors,
+        });
         let _ = hub.doors.this.set(Arc::downgrade(&hub));
         hub
     }
@@ -102,7 +130,8 @@ impl Hub {
     /// Opens the bootstrap door and those of the configured nodes.
     pub(crate) async fn open(&self) -> std::io::Result<()> {
         let doors = &self.doors;
-        self.serve("bootstrap", doors.listen.bootstrap_port, Door::Bootstrap).await?;
+        let bound = self.serve("bootstrap", doors.listen.bootstrap_port, Door::Bootstrap).await?;
+        let _ = doors.bootstrap.set(bound);
         for node in doors.listen.node_ids.clone() {
             self.open_node(node).await?;
         }
@@ -122,6 +151,12 @@ impl Hub {
     async fn open_node(&self, node: i32) -> std::io::Result<()> {
         let _one = self.doors.opening.lock().await;
         if self.cluster.port(node).is_some() {
+            return Ok(());
+        }
+        if self.cluster.names().is_some() {
+            // Everybody comes in at the one door, which is open before any node is heard of.
+            let port = self.doors.bootstrap.get().ok_or_else(|| std::io::Error::other("the door is not open yet"))?;
+            self.cluster.bound(node, *port);
             return Ok(());
         }
         let port = port_of(self.doors.listen.broker_port_base, node)

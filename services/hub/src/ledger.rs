@@ -4,6 +4,8 @@
 //! and commits it together: the cost of a commit is shared, and it never grows with the number of records. Which rows
 //! there are, and which of them must be waited for, is decided in [`crate::runs`].
 
+pub(crate) mod leaves;
+
 use std::{
     collections::HashMap,
     fmt,
@@ -28,12 +30,14 @@ const MOST_OWED: usize = 10_000;
 /// Most disclosures waiting; beyond, connections wait.
 const QUEUE: usize = 4_096;
 
-/// A row as it shall stand: one run of consecutive offsets, delivered under one permit.
+/// A row as it shall stand: one run of consecutive offsets, delivered under one permit and one state of the stop list.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) id: Uuid,
     pub(crate) permit: Arc<Permit>,
     pub(crate) partition: i32,
+    /// Numbers up to which the stop lists were whole: what was decided, and what reaches persons.
+    pub(crate) restrictions: (u64, u64),
     /// When the run began, and when it was last added to.
     pub(crate) at: DateTime<Utc>,
     pub(crate) until: DateTime<Utc>,
@@ -186,13 +190,15 @@ struct Columns {
     last_offset: Vec<i64>,
     delivered: Vec<i64>,
     withheld: Vec<i64>,
+    restrictions: Vec<i64>,
+    person_restrictions: Vec<i64>,
 }
 
 const UPSERT: &str = "INSERT INTO disclosure (id, at, until, login, subscription, company, purpose, notice_version, decision, \
-    snapshot, topic, partition, first_offset, last_offset, delivered, withheld, open) \
-    SELECT * FROM UNNEST($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+    snapshot, topic, partition, first_offset, last_offset, delivered, withheld, open, restrictions, person_restrictions) \
+    SELECT * FROM UNNEST($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) \
     ON CONFLICT (id) DO UPDATE SET until = EXCLUDED.until, last_offset = EXCLUDED.last_offset, \
-    delivered = EXCLUDED.delivered, withheld = EXCLUDED.withheld, open = EXCLUDED.open";
+    delivered = EXCLUDED.delivered, withheld = EXCLUDED.withheld, open = EXCLUDED.open, seal = NULL";
 
 impl Columns {
     fn of<'a>(rows: impl Iterator<Item = &'a Row>) -> Self {
@@ -215,6 +221,9 @@ impl Columns {
             columns.last_offset.push(row.last);
             columns.delivered.push(i64::try_from(row.delivered).unwrap_or(i64::MAX));
             columns.withheld.push(i64::try_from(row.withheld).unwrap_or(i64::MAX));
+            let (decided, persons) = row.restrictions;
+            columns.restrictions.push(i64::try_from(decided).unwrap_or(i64::MAX));
+            columns.person_restrictions.push(i64::try_from(persons).unwrap_or(i64::MAX));
         }
         columns
     }
@@ -239,6 +248,8 @@ impl Columns {
             .bind::<Array<BigInt>, _>(&self.delivered)
             .bind::<Array<BigInt>, _>(&self.withheld)
             .bind::<Array<Bool>, _>(&self.open)
+            .bind::<Array<BigInt>, _>(&self.restrictions)
+            .bind::<Array<BigInt>, _>(&self.person_restrictions)
             .execute(conn)?;
         Ok(())
     }

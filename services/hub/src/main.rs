@@ -14,6 +14,8 @@ mod handlers;
 mod hub;
 mod ledger;
 mod metrics;
+mod names;
+mod proof;
 mod refusal;
 mod runs;
 mod start;

@@ -37,6 +37,14 @@ pub(crate) enum Refusal {
     BrokerRefusedLogin,
     /// A frame beyond the cap, or bytes of another protocol.
     FrameSize,
+    /// A client that speaks TLS at a door without.
+    Tls,
+    /// A client that speaks no TLS at a door with it.
+    NotTls,
+    /// No agreement on TLS: the client does not believe the certificate, as a rule.
+    Handshake,
+    /// A name in the TLS hello that leads to no broker, or none.
+    ServerName,
     /// A frame that does not decode.
     Malformed,
     /// A frame, or the login, took too long to arrive.
@@ -57,6 +65,10 @@ pub(crate) enum Refusal {
     Schemas,
     /// The key store does not answer, or a key cannot be unwrapped.
     Keys,
+    /// No stop list is known to be whole, or the last one expired.
+    NoStopList,
+    /// A contact of the answer was restricted while it was prepared.
+    Restricted,
     /// The policy changed while an answer was prepared, and asks for another one.
     PolicyChanged,
     /// The broker's answer is not what was asked for.
@@ -84,6 +96,10 @@ impl Refusal {
             Self::Scram => "scram",
             Self::BrokerRefusedLogin => "broker_refused_login",
             Self::FrameSize => "frame_size",
+            Self::Tls => "tls",
+            Self::NotTls => "not_tls",
+            Self::Handshake => "handshake",
+            Self::ServerName => "server_name",
             Self::Malformed => "malformed",
             Self::Slow => "slow",
             Self::Stalled => "stalled",
@@ -94,6 +110,8 @@ impl Refusal {
             Self::Disclosure => "disclosure",
             Self::Schemas => "schemas",
             Self::Keys => "keys",
+            Self::NoStopList => "no_stop_list",
+            Self::Restricted => "restricted",
             Self::PolicyChanged => "policy_changed",
             Self::BrokerAnswer => "broker_answer",
         }

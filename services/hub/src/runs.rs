@@ -29,6 +29,8 @@ pub(crate) struct Leaving {
     pub(crate) withheld: u64,
     /// One past the partition's last offset.
     pub(crate) end: i64,
+    /// Numbers up to which the stop lists were whole: what was decided, and what reaches persons.
+    pub(crate) restrictions: (u64, u64),
 }
 
 /// All runs of a connection.
@@ -43,6 +45,7 @@ struct Run {
     id: Uuid,
     permit: Arc<Permit>,
     partition: i32,
+    restrictions: (u64, u64),
     at: DateTime<Utc>,
     until: DateTime<Utc>,
     first: i64,
@@ -65,6 +68,7 @@ impl Run {
             id: Uuid::now_v7(),
             permit: Arc::clone(&leaving.permit),
             partition: leaving.partition,
+            restrictions: leaving.restrictions,
             at,
             until: at,
             first,
@@ -78,7 +82,9 @@ impl Run {
     }
 
     fn goes_on(&self, leaving: &Leaving) -> bool {
-        self.permit.decision() == leaving.permit.decision() && leaving.extent.first == self.last + 1
+        self.permit.decision() == leaving.permit.decision()
+            && self.restrictions == leaving.restrictions
+            && leaving.extent.first == self.last + 1
     }
 
     /// The row that tells of everything up to `through`, when so much was delivered and withheld up to `last`.
@@ -87,6 +93,7 @@ impl Run {
             id: self.id,
             permit: Arc::clone(&self.permit),
             partition: self.partition,
+            restrictions: self.restrictions,
             at: self.at,
             until: self.until,
             first: self.first,

@@ -2,10 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use authority_api::{SnapshotWatch, schemas::Schemas};
+use audit::Service;
+use authority_api::{RestrictionWatch, SnapshotWatch, schemas::Schemas};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use disclosure_feed::Feed as Disclosures;
 use jointuse::{Clock, SystemClock};
-use policy_feed::Feed;
+use policy_feed::{Feed, RestrictionFeed};
 use runtime::{BoxError, Check, Context};
 use store::Store;
 
@@ -14,11 +16,13 @@ use crate::{
     budget::Budget,
     cluster::Cluster,
     config::{Config, Limits},
-    delivery::Programs,
+    delivery::{Programs, Stops},
     gate::Gate,
     hub::{Hub, Parts},
-    ledger::Ledger,
+    ledger::{Ledger, leaves},
     metrics::Metrics,
+    names::Names,
+    proof,
 };
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
@@ -29,29 +33,60 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let watch = SnapshotWatch::open(&config.policy)?;
     let handle = watch.handle();
+    let (topic, state) = (config.restrictions.topic.clone(), &config.policy.state_dir);
+    let stop_watch = RestrictionWatch::open(config.policy.keys()?, &topic, state)?;
+    let persons = &config.restrictions.persons_topic;
+    let persons_watch = RestrictionWatch::open(config.restrictions.persons_keys()?, persons, state)?;
+    let stops = Stops { decided: stop_watch.handle(), persons: persons_watch.handle() };
     let store = Store::connect("hub", &config.database)?;
     let keys = config.keys.cache("hub")?;
     let health = ctx.health();
-    let (policy_check, database, broker, keys_check) =
-        (health.register("policy"), health.register("database"), health.register("broker"), health.register("keys"));
+    let (policy_check, stops_check) = (health.register("policy"), health.register("restrictions"));
+    let (database, broker, keys_check) =
+        (health.register("database"), health.register("broker"), health.register("keys"));
     let (ledger, writer) = Ledger::new(store.clone(), Arc::clone(&metrics), database.clone());
+    let listen = &config.listen;
     let parts = Parts {
         limits: Limits::from(&config.limits),
         gate: Gate::new(handle.clone(), Arc::clone(&clock)),
-        cluster: Cluster::new(config.listen.advertised_host.clone(), config.bootstrap()),
+        stops: stops.clone(),
+        cluster: Cluster::new(listen.advertised_host.clone(), Names::below(&listen.domain), config.bootstrap()),
         ledger,
         keys: keys.clone(),
         unsealed: config.keys.unsealed,
-        programs: Programs::new(Schemas::open(&config.registry.url, &config.policy.state_dir.join("schemas"))?),
+        programs: Programs::new(Schemas::open(&config.registry, &config.policy.state_dir.join("schemas"))?),
         budget: Budget::new(config.limits.memory_bytes, config.limits.keep_bytes),
         metrics: Arc::clone(&metrics),
+        identity: ctx.identity("clients", listen.tls.as_ref())?,
+        trust: config.kafka.trust()?,
     };
-    let hub = Hub::new(ctx.clone(), config.listen.clone(), parts);
+    let hub = Hub::new(ctx.clone(), listen.clone(), parts);
 
     let admin = ctx.listen("admin", config.admin.listen).await?;
-    ctx.spawn_http("admin", admin, ctx.admin_router());
+    let tls = ctx.identity("admin", config.admin.tls.as_ref())?;
+    ctx.spawn_http("admin", admin, tls, ctx.admin_router().merge(proof::router(Arc::clone(&hub), store.clone())));
     // Disclosures and policy go on while connections drain; they end with the last of them.
     ctx.spawn("disclosures", writer.run(gone(ctx.clone(), Arc::clone(&hub))));
+    let stop_feed = RestrictionFeed::new("hub");
+    let follow = stop_feed.clone().follow(config.kafka.clone(), topic, stop_watch, ctx.stopping());
+    ctx.spawn("restrictions", until_gone(ctx.clone(), Arc::clone(&hub), follow));
+    let (topic, persons_feed) = (config.restrictions.persons_topic.clone(), RestrictionFeed::named("hub", "persons"));
+    let follow = persons_feed.clone().follow(config.kafka.clone(), topic, persons_watch, ctx.stopping());
+    ctx.spawn("restrictions-persons", until_gone(ctx.clone(), Arc::clone(&hub), follow));
+    ctx.spawn("restrictions-persons-age", {
+        let gauges = persons_feed.watch_gauges(stops.persons.clone(), Arc::clone(&clock), ctx.draining());
+        async {
+            gauges.await;
+            Ok::<_, BoxError>(())
+        }
+    });
+    ctx.spawn("restrictions-check", {
+        let checks = stop_feed.watch_age(stops.decided, Arc::clone(&clock), stops_check, ctx.draining());
+        async {
+            checks.await;
+            Ok::<_, BoxError>(())
+        }
+    });
     let topic = config.policy.topic.clone();
     let feed = Feed::new("hub");
     let follow = feed.clone().follow(config.kafka.clone(), topic, watch, ctx.stopping());
@@ -63,6 +98,15 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
         .await
     };
     ctx.spawn("keys", until_gone(ctx.clone(), Arc::clone(&hub), serve));
+    let disclosures = Disclosures::new(
+        Service::Hub,
+        store.clone(),
+        &config.kafka,
+        &config.audit,
+        Arc::clone(&clock),
+        leaves::gather,
+    )?;
+    ctx.spawn("audit", disclosures.run(ctx.draining()));
     let draining = ctx.draining();
     ctx.spawn("policy-check", {
         let checks = feed.watch_age(handle, clock, policy_check, draining.clone());

@@ -1,5 +1,7 @@
 //! The grammar of the command line. Its help is the operators' manual.
 
+mod audit;
+
 use std::path::PathBuf;
 
 use authority_api::{erasure::ErasureReason, types::Manager};
@@ -7,7 +9,11 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
 use jointuse::{CompanyId, ContactId, CorporateNumber, ItemId, Login, OperatorName, PurposeId, TopicName};
 use policy::Action;
+use restriction::{Measure, Reach};
+use seal::KekId;
 use uuid::Uuid;
+
+pub(crate) use audit::{AuditCommand, AuditLedger, AuditVerify, CosignerCommand};
 
 /// Decide who shares what with whom in PERSOL's joint use, and see why.
 ///
@@ -25,6 +31,9 @@ pub(crate) struct Cli {
     /// Base URL of the authority.
     #[arg(long, env = "AUTHORITY_URL", global = true, default_value = "http://127.0.0.1:8080")]
     pub(crate) authority: String,
+    /// PEM file with the authorities that its certificate may be of; without it, those of the operating system.
+    #[arg(long, env = "AUTHORITY_TRUST", global = true)]
+    pub(crate) trust_file: Option<PathBuf>,
     /// Where the session is kept (mode 0600).
     #[arg(long, env = "HUBCTL_SESSION", global = true)]
     pub(crate) session_file: Option<PathBuf>,
@@ -80,6 +89,9 @@ pub(crate) enum Command {
         #[arg(long, default_value = ".")]
         out: PathBuf,
     },
+    /// Restrictions: whose records must not be used, not be provided, or not be used for mail.
+    #[command(subcommand)]
+    Restriction(RestrictionCommand),
     /// The policy in force, and why it decides as it does.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -96,6 +108,14 @@ pub(crate) enum Command {
     /// Erasures: how far they are, and their certificates.
     #[command(subcommand)]
     Erasure(ErasureCommand),
+    /// Key-encryption keys, under which every contact's key is wrapped. Run these where a service runs.
+    ///
+    /// To rotate: `keys add` on one host, give the key file to all, `keys use` on all, then `keys rotate` and `keys retire`.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// The audit log: read it, export it, verify it offline.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Who did what, newest first.
     Activity {
         /// How many.
@@ -166,6 +186,64 @@ pub(crate) struct MaybeBecause {
     /// Why, in one sentence; kept with the activity.
     #[arg(long, default_value = "")]
     pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysFrom {
+    /// Configuration file of a service on this host, for its section [keys].
+    #[arg(long, env = "HUBCTL_KEYS_CONFIG")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key file (mode 0600) with one new key, which is current. What is there is never overwritten.
+    Create {
+        /// The file.
+        file: PathBuf,
+        /// Id of the key: a-z, 0-9, '-' and '.'.
+        #[arg(long, default_value = "kek-1")]
+        id: KekId,
+    },
+    /// Add a new key, to the key file or on the device. It wraps nothing before it is made current.
+    Add {
+        /// Its id.
+        id: KekId,
+        #[command(flatten)]
+        from: KeysFrom,
+    },
+    /// Make a key of the key file the one that wraps. Only when every service has the file: services read it again when
+    /// they meet a key that they do not know.
+    Use {
+        /// Which.
+        id: KekId,
+        #[command(flatten)]
+        from: KeysFrom,
+    },
+    /// How many contacts' keys are wrapped under each key-encryption key.
+    Status {
+        #[command(flatten)]
+        from: KeysFrom,
+    },
+    /// Wrap every contact's key under the current key-encryption key. Touches no record, disturbs no service, and can be
+    /// stopped and run again: it goes on where it was.
+    Rotate {
+        #[command(flatten)]
+        from: KeysFrom,
+        /// Keys in one transaction.
+        #[arg(long, default_value_t = 1_000)]
+        batch: u32,
+        /// Only say how many keys would be wrapped anew.
+        #[arg(long)]
+        plan: bool,
+    },
+    /// Say for good that nothing is wrapped under a key, and take it out of this host's key file. Refused while something is.
+    Retire {
+        /// Which.
+        id: KekId,
+        #[command(flatten)]
+        from: KeysFrom,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -429,6 +507,68 @@ pub(crate) enum CredentialCommand {
     },
     /// List credentials; never their secrets.
     List,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restricting {
+    /// `use` or `provision`: no record leaves; `mail`: the e-mail address does not.
+    #[arg(long)]
+    pub(crate) measure: Measure,
+    /// `contact`, or `person`: every contact of the person that the contact belongs to.
+    #[arg(long, default_value = "contact")]
+    pub(crate) reach: Reach,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RestrictionCommand {
+    /// Restrict a contact, at once. Undo: lift.
+    Add {
+        /// Contact id.
+        contact: ContactId,
+        #[command(flatten)]
+        what: Restricting,
+        #[command(flatten)]
+        because: Because,
+    },
+    /// Lift a restriction; takes another operator than the one who entered it.
+    Lift {
+        /// Which.
+        id: u64,
+        #[command(flatten)]
+        because: Because,
+    },
+    /// List restrictions by id, lifted ones too.
+    List {
+        /// Of this contact only.
+        #[arg(long)]
+        contact: Option<ContactId>,
+        /// Those with greater ids.
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+        /// How many.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Restrict all contacts of a file, one id a line. May be repeated after a failure.
+    Import {
+        /// The file.
+        file: PathBuf,
+        #[command(flatten)]
+        what: Restricting,
+        #[command(flatten)]
+        because: Because,
+    },
+    /// Prove that a restriction is kept: from which offset on nothing was delivered against it, and what history answered.
+    Proof {
+        /// Which.
+        id: u64,
+        /// Base URL of the hub's health and metrics.
+        #[arg(long, env = "HUB_ADMIN_URL", default_value = "http://127.0.0.1:9190")]
+        hub: String,
+        /// Base URL of history.
+        #[arg(long, env = "HISTORY_URL", default_value = "http://127.0.0.1:8083")]
+        history: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

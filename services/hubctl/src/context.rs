@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use authority_api::{AuthorityClient, ClientError, types::Session};
+use authority_api::{AuthorityClient, ClientError, HttpError, http, types::Session};
 use serde::{Deserialize, Serialize};
 
 /// Why a command failed. Says what to do.
@@ -25,8 +25,19 @@ pub(crate) enum Failure {
     Usage(String),
     #[error(transparent)]
     Call(Box<ClientError>),
+    #[error(transparent)]
+    Keys(Box<dyn std::error::Error + Send + Sync>),
+    #[error("{0}")]
+    Unsound(String),
     #[error("{failed} of {all} changes could not be made; run `hubctl cluster plan` to see what is left")]
     Partly { failed: usize, all: usize },
+}
+
+impl Failure {
+    /// Of the key store, or of key-encryption keys.
+    pub(crate) fn keys(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Keys(Box::new(error))
+    }
 }
 
 impl From<ClientError> for Failure {
@@ -50,22 +61,25 @@ struct Kept {
 pub(crate) struct Context {
     pub(crate) json: bool,
     authority: String,
+    trust_file: Option<PathBuf>,
     session_file: PathBuf,
 }
 
 impl Context {
-    pub(crate) fn new(authority: &str, session_file: Option<PathBuf>, json: bool) -> Self {
+    pub(crate) fn new(authority: &str, trust_file: Option<PathBuf>, session_file: Option<PathBuf>, json: bool) -> Self {
         let session_file = session_file.unwrap_or_else(|| {
             let state = env::var_os("XDG_STATE_HOME").map(PathBuf::from);
             let home = env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
             state.or(home).unwrap_or_else(|| PathBuf::from(".")).join("hubctl/session.json")
         });
-        Self { json, authority: authority.trim_end_matches('/').to_owned(), session_file }
+        Self { json, authority: authority.trim_end_matches('/').to_owned(), trust_file, session_file }
     }
 
-    /// A client that is not signed in.
-    pub(crate) fn anonymous(&self) -> AuthorityClient {
-        AuthorityClient::new(&self.authority)
+    /// A client that is not signed in. Passwords and sessions do not cross machines in plain text.
+    pub(crate) fn anonymous(&self) -> Result<AuthorityClient, Failure> {
+        let unusable = |error: HttpError| Failure::Usage(format!("{}: {error}", self.authority));
+        http::check(&self.authority, "--trust-file").map_err(unusable)?;
+        AuthorityClient::trusting(&self.authority, self.trust_file.as_deref()).map_err(unusable)
     }
 
     /// A client with the kept session. A session of another authority is not sent there.
@@ -80,7 +94,7 @@ impl Context {
         if kept.authority != self.authority {
             return Err(not());
         }
-        Ok(self.anonymous().with_token(kept.session.token))
+        Ok(self.anonymous()?.with_token(kept.session.token))
     }
 
     pub(crate) fn keep(&self, session: &Session) -> Result<(), Failure> {
@@ -142,12 +156,15 @@ mod tests {
             token: "t".into(),
             expires_at: chrono::DateTime::UNIX_EPOCH,
         };
-        let here = Context::new("http://a:1/", Some(file.clone()), false);
+        let here = Context::new("http://127.0.0.1:1/", None, Some(file.clone()), false);
         assert!(matches!(here.client(), Err(Failure::NotSignedIn(_))));
         here.keep(&session).unwrap();
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(here.client().is_ok());
-        assert!(matches!(Context::new("http://b:1", Some(file.clone()), false).client(), Err(Failure::NotSignedIn(_))));
+        let there = Context::new("http://127.0.0.2:1", None, Some(file.clone()), false);
+        assert!(matches!(there.client(), Err(Failure::NotSignedIn(_))));
+        let abroad = Context::new("http://authority.example", None, Some(file.clone()), false);
+        assert!(matches!(abroad.anonymous(), Err(Failure::Usage(_))));
         here.forget().unwrap();
         here.forget().unwrap();
         assert!(!file.exists());

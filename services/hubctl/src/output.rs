@@ -43,6 +43,11 @@ pub(crate) fn said<T: Serialize + ?Sized>(json: bool, value: &T, sentence: &str)
     if json { print_json(value) } else { println!("{sentence}") }
 }
 
+/// Tells how far long work is, on standard error, where it does not disturb what is read by machines.
+pub(crate) fn progress(done: u64, total: u64, what: &str) {
+    eprintln!("hubctl: {done} of {total} {what}");
+}
+
 /// Prints text as it is.
 pub(crate) fn text(text: &str) {
     println!("{text}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use authority_api::PolicyConfig;
+use authority_api::{PolicyConfig, RegistryConfig};
 use bus::{Compression, KafkaConfig, ProduceOptions};
 use runtime::{
     Invalid, Settings,
@@ -39,14 +39,6 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// Stopping.
     pub shutdown: ShutdownConfig,
-}
-
-/// `[registry]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegistryConfig {
-    /// Base URL; `/subjects/{subject}` is asked below it.
-    pub url: String,
 }
 
 /// `[pseudonym]`.
@@ -121,9 +113,10 @@ impl Settings for Config {
             let what = "name the PEM file of the authority's public policy key: without one nothing can be decided";
             invalid.push(Invalid::new("policy.trusted_keys", what));
         }
-        if !self.registry.url.starts_with("http://") && !self.registry.url.starts_with("https://") {
-            invalid.push(Invalid::new("registry.url", "must begin with http:// or https://"));
+        if let Err(error) = self.registry.validate() {
+            invalid.push(Invalid::new("registry.url", error.to_string()));
         }
+        invalid.extend(self.http.invalid());
         if !(1..=64).contains(&self.limits.batches_in_flight) {
             invalid.push(Invalid::new("limits.batches_in_flight", "must be 1 to 64"));
         }

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use authority_api::{HttpError, RegistryConfig};
 use jointuse::Kind;
 use runtime::Check;
 use serde::Deserialize;
@@ -41,12 +42,15 @@ enum AskError {
 }
 
 impl SchemaIds {
-    /// Asks below `url`; ids are kept in `state_dir`.
-    pub fn new(url: &str, state_dir: &Path) -> Self {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(5)).build().unwrap_or_default();
+    /// Asks the registry; ids are kept in `state_dir`.
+    ///
+    /// # Errors
+    /// The registry may not be called as configured.
+    pub fn new(registry: &RegistryConfig, state_dir: &Path) -> Result<Self, HttpError> {
+        let http = registry.client()?;
         let file = state_dir.join("schema-ids.json");
         let kept = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        Self { url: url.trim_end_matches('/').to_owned(), http, file, ids: Mutex::new(kept) }
+        Ok(Self { url: registry.base().to_owned(), http, file, ids: Mutex::new(kept) })
     }
 
     /// The id of the schema that this build writes `kind` by, when it is known.

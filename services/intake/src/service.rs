@@ -91,7 +91,7 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
         Ok::<(), BoxError>(())
     });
 
-    let schemas = Arc::new(SchemaIds::new(&config.registry.url, &config.policy.state_dir));
+    let schemas = Arc::new(SchemaIds::new(&config.registry, &config.policy.state_dir)?);
     let (resolving, check, cancel) = (Arc::clone(&schemas), context.health().register("schemas"), draining.clone());
     context.spawn("schemas", async move {
         resolving.resolve(check, cancel).await;
@@ -105,7 +105,8 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
     let requests = Arc::new(Semaphore::new(limits.requests));
     let app = Arc::new(App { store, producer, keys, policy, clock, key, schemas, metrics, limits, requests });
     let listener = context.listen("http", config.http.listen).await?;
-    context.spawn_http("http", listener, http::router(app).merge(context.admin_router()));
+    let tls = context.identity("http", config.http.tls.as_ref())?;
+    context.spawn_http("http", listener, tls, http::router(app).merge(context.admin_router()));
     Ok(())
 }
 
@@ -146,15 +147,15 @@ fn watch_database(context: &Context, store: Store, forgetter: Forgetter) {
     });
 }
 
-/// Looks for erasures as long as requests run.
+/// Looks for erasures; requests that are still running when the service stops look by themselves.
 fn watch_keys(context: &Context, keys: KeyCache) {
-    let (check, stopping) = (context.health().register("keys"), context.stopping());
+    let (check, draining) = (context.health().register("keys"), context.draining());
     context.spawn("keys", async move {
         let serving =
             keys.serve(|heard| if heard { check.ready() } else { check.not_ready("the key store does not answer") });
         tokio::select! {
             result = serving => result,
-            () = stopping.cancelled() => Ok(()),
+            () = draining.cancelled() => Ok(()),
         }
     });
 }

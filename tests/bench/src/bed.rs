@@ -19,7 +19,9 @@ pub(crate) enum Way {
     Direct,
     Forwarder,
     Hub,
-    /// The hub, with records of somebody who is no member among the others.
+    /// The hub, which opens every record.
+    Opened,
+    /// The same, with records of somebody who is no member among the others.
     Withheld,
     /// The same for a subscription that was not granted three items.
     Blanked,
@@ -33,8 +35,9 @@ impl Way {
             Self::Direct => "direct",
             Self::Forwarder => "forwarder",
             Self::Hub => "hub",
-            Self::Withheld => "hub, 1 % withheld",
-            Self::Blanked => "hub, 1 % withheld, 3 items blanked",
+            Self::Opened => "hub, opened",
+            Self::Withheld => "hub, opened, 1 % withheld",
+            Self::Blanked => "hub, opened, 1 % withheld, 3 items blanked",
         }
     }
 }
@@ -53,7 +56,9 @@ impl Bed {
     /// Starts all of it.
     pub(crate) async fn start() -> Result<Self> {
         let forwarder_port = ports::free()?;
-        let stack = Stack::builder().forwarded_from(forwarder_port).start().await?;
+        // What other tools write is not sealed, and measures the way of bytes that are not changed.
+        let builder = Stack::builder().env(Name::Hub, "HUB__KEYS__UNSEALED", "accept");
+        let stack = builder.forwarded_from(forwarder_port).start().await?;
         let to = stack.kafka.forward_port().ok_or(Failure::Setup("the broker has no forward listener"))?;
         let me = std::env::current_exe().map_err(|_| Failure::Setup("no path of this program"))?;
         let launch = Launch::new(me).args([
@@ -103,7 +108,7 @@ impl Bed {
         match way {
             Way::Direct => self.stack.broker_bootstrap(),
             Way::Forwarder => format!("127.0.0.1:{}", self.forwarder_port),
-            Way::Hub | Way::Withheld | Way::Blanked => self.stack.hub_bootstrap(),
+            Way::Hub | Way::Opened | Way::Withheld | Way::Blanked => self.stack.hub_bootstrap(),
         }
     }
 
@@ -118,7 +123,7 @@ impl Bed {
         match way {
             Way::Direct => None,
             Way::Forwarder => self.forwarder.pid(),
-            Way::Hub | Way::Withheld | Way::Blanked => self.stack.service(Name::Hub).ok()?.pid(),
+            Way::Hub | Way::Opened | Way::Withheld | Way::Blanked => self.stack.service(Name::Hub).ok()?.pid(),
         }
     }
 

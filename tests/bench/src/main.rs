@@ -11,6 +11,7 @@ mod history;
 mod intake;
 mod latency;
 mod report;
+mod restriction;
 mod revocation;
 mod rewriting;
 mod usage;
@@ -57,6 +58,7 @@ enum Part {
     Intake,
     History,
     Revocation,
+    Restriction,
     Rewriting,
 }
 
@@ -72,6 +74,7 @@ pub(crate) struct Report {
     intake: Option<intake::Row>,
     history: Vec<history::Row>,
     revocation: Option<revocation::Row>,
+    restriction: Option<restriction::Row>,
     rewriting: Vec<rewriting::Row>,
 }
 
@@ -114,6 +117,10 @@ async fn measure(cli: &Cli) -> Result<Report> {
     if wanted(Part::Revocation) {
         report::say("revocation: from an operator's call to the last byte");
         report.revocation = Some(revocation::run(&mut bed, 2 * usize::try_from(cli.percent).unwrap_or(100)).await?);
+    }
+    if wanted(Part::Restriction) {
+        report::say("restriction: from an operator's call to the last byte of a contact");
+        report.restriction = Some(restriction::run(&mut bed, usize::try_from(cli.percent / 2).unwrap_or(50)).await?);
     }
     if wanted(Part::Intake) {
         report::say("intake: acknowledged rows, beside ProducerPerformance");

@@ -278,6 +278,8 @@ def create_topic(request):
 def registry_settings(request):
     registry = request["registry"]
     config = {"url": registry["url"]}
+    if registry.get("trust"):
+        config["ssl.ca.location"] = registry["trust"]
     if registry.get("login"):
         config["basic.auth.user.info"] = f"{registry['login']}:{registry['password']}"
     return config

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import ssl
 import sys
 import time
 
@@ -92,7 +93,10 @@ def kafka_python(request):
 async def aiokafka(request):
     from aiokafka import AIOKafkaConsumer
 
-    consumer, ends = AIOKafkaConsumer(*request["topics"], **settings(request)), Ends(request)
+    config = settings(request)
+    if "ssl_cafile" in config:
+        config["ssl_context"] = ssl.create_default_context(cafile=config.pop("ssl_cafile"))
+    consumer, ends = AIOKafkaConsumer(*request["topics"], **config), Ends(request)
     await consumer.start()
     try:
         while not ends.reached():

@@ -68,6 +68,7 @@ impl Rig {
             login: "ju-authority".into(),
             password_file: SecretFile::new(stack.directory().join("secrets/authority-kafka")),
             security: Security::default(),
+            trust_file: None,
         }
     }
 

@@ -41,8 +41,7 @@ impl Rig {
         let stack = builder.start().await.unwrap();
         let desk = stack.desk().await.unwrap();
         let member = desk.member("acme").await.unwrap();
-        // Longer than intake waits for an acknowledgement.
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(40)).build().unwrap();
+        let http = stack.http();
         Self { stack, desk, member, http }
     }
 
@@ -54,7 +53,8 @@ impl Rig {
             bootstrap: self.stack.broker_bootstrap(),
             login: ADMIN.into(),
             password_file: SecretFile::new(file),
-            security: Security::default(),
+            security: self.stack.trust().map_or(Security::SaslPlaintext, |_| Security::SaslSsl),
+            trust_file: self.stack.trust(),
         }
     }
 

@@ -1,10 +1,12 @@
 //! The places where planted values are hunted for, and those where they belong.
+use std::path::PathBuf;
+
 use testkit::{
     clients::{self, Client, Request},
     kafka::ADMIN,
     paths,
     process::{Launch, run},
-    stack::{Name, Stack},
+    stack::{Grant, Name, Stack},
 };
 
 use super::{DEADLINE, hunt::Hunt, plant};
@@ -19,13 +21,20 @@ async fn dump(stack: &Stack, database: &str, options: &[&str]) -> Vec<u8> {
 }
 
 async fn records(stack: &Stack, topic: &str) -> Vec<clients::Record> {
-    let request = Request::consume(
-        &stack.broker_bootstrap(),
-        ADMIN,
-        stack.kafka.password(ADMIN),
-        &format!("canary-{topic}"),
-        &[topic],
-    );
+    read(
+        topic,
+        Request::consume(
+            &stack.broker_bootstrap(),
+            ADMIN,
+            stack.kafka.password(ADMIN),
+            &format!("canary-{topic}"),
+            &[topic],
+        ),
+    )
+    .await
+}
+
+async fn read(topic: &str, request: Request) -> Vec<clients::Record> {
     let outcome = clients::run(Client::Confluent, &request.with("until_end", true).with("commit", "none"), DEADLINE)
         .await
         .unwrap();
@@ -37,11 +46,14 @@ fn bytes(hex: &str) -> Vec<u8> {
     hex.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
 }
 
-/// The whole run was about the person: each word is in the values of records, and in history's tables.
-pub async fn where_it_belongs(stack: &Stack, hunt: &Hunt) {
+/// The whole run was about the person: each word is in what the hub delivers, and in history's tables.
+pub async fn where_it_belongs(stack: &Stack, subscription: &Grant, hunt: &Hunt) {
     let mut values = Vec::new();
     for kind in ["contact", "transaction", "meeting", "contact-event", "behaviour"] {
-        let records = records(stack, &format!("jointuse.{kind}")).await;
+        let (topic, login) = (format!("jointuse.{kind}"), subscription.login.as_str());
+        let group = format!("ju.{}.belongs-{kind}", subscription.id);
+        let request = Request::consume(&stack.hub_bootstrap(), login, &subscription.secret, &group, &[&topic]);
+        let records = read(&topic, request).await;
         let of_kind: Vec<u8> = records.iter().filter_map(|record| record.value.as_deref()).flat_map(bytes).collect();
         assert!(!hunt.in_bytes(&of_kind).is_empty(), "{kind}");
         values.extend(of_kind);
@@ -78,9 +90,9 @@ pub fn command_lines(stack: &mut Stack, hunt: &Hunt) -> Vec<String> {
 }
 
 /// Of all topics, also the broker's own.
-pub async fn keys_and_headers(stack: &Stack, hunt: &Hunt) -> Vec<String> {
+pub async fn records_of_all_topics(stack: &Stack, hunt: &Hunt) -> Vec<String> {
     let topics = stack.kafka.tool("org.apache.kafka.tools.TopicCommand", &["--list"]).await.unwrap();
-    let mut findings = Vec::new();
+    let (mut findings, values) = (Vec::new(), Hunt::new(&plant::WORDS));
     for known in ["jointuse.contact", "jointuse.policy", "__consumer_offsets"] {
         assert!(topics.lines().any(|topic| topic == known), "{known}: {topics}");
     }
@@ -95,9 +107,11 @@ pub async fn keys_and_headers(stack: &Stack, hunt: &Hunt) -> Vec<String> {
                 hay.extend(value.as_deref().map(bytes).unwrap_or_default());
                 hay.push(b'\n');
             }
-            findings.extend(
-                hunt.report(&format!("key and headers of {topic}/{}@{}", record.partition, record.offset), &hay),
-            );
+            let place = format!("{topic}/{}@{}", record.partition, record.offset);
+            findings.extend(hunt.report(&format!("key and headers of {place}"), &hay));
+            // What a client says of itself stands in the broker's own records, as it should.
+            let value = record.value.as_deref().map(bytes).unwrap_or_default();
+            findings.extend(values.report(&format!("the value of {place}"), &value));
         }
     }
     findings
@@ -123,6 +137,15 @@ pub async fn databases(stack: &Stack, hunt: &Hunt) -> Vec<String> {
         findings.extend(hunt.report(&format!("database {database}"), &text));
     }
     findings
+}
+
+/// Folders with the files of every database but history's.
+pub async fn database_files(stack: &Stack) -> Vec<PathBuf> {
+    let sql = "SELECT oid FROM pg_database WHERE datname IN ('authority', 'hub', 'intake', 'keys')";
+    let oids = stack.postgres.sql("postgres", sql).await.unwrap();
+    let folders: Vec<PathBuf> = oids.lines().map(|oid| stack.postgres.data().join("base").join(oid.trim())).collect();
+    assert_eq!(folders.len(), 4);
+    folders
 }
 
 /// What the brokers wrote of requests and clients.

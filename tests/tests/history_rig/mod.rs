@@ -37,13 +37,18 @@ impl Rig {
     }
 
     pub async fn start_with(builder: StackBuilder) -> Self {
-        let stack = builder.services(&[Name::Authority, Name::History]).start().await.unwrap();
+        Self::start_services(builder, &[Name::Authority, Name::History]).await
+    }
+
+    pub async fn start_services(builder: StackBuilder, services: &[Name]) -> Self {
+        let stack = builder.services(services).start().await.unwrap();
         let desk = stack.desk().await.unwrap();
         let kafka = KafkaConfig {
             bootstrap: stack.broker_bootstrap(),
             login: "ju-intake".into(),
             password_file: SecretFile::new(stack.directory().join("secrets/intake-kafka")),
             security: Security::default(),
+            trust_file: None,
         };
         let producer = Producer::new(&kafka, "tests", ProduceOptions::default()).unwrap();
         let sealer = stack.keys.sealer().await.unwrap();

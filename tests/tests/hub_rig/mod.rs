@@ -6,7 +6,7 @@ pub mod sealer;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use authority_api::{SigningKey, SnapshotSigner};
+use authority_api::{RestrictionSigner, SigningKey, SnapshotSigner};
 use bus::{
     KafkaConfig, ProduceOptions, Producer, Record, Security,
     admin::{Acl, Controller, NewTopic, Operation, Pattern, ResourceType},
@@ -14,11 +14,13 @@ use bus::{
 use chrono::{TimeDelta, Utc};
 use jointuse::{GrantState, KafkaTopicId, Kind, Membership, Term};
 use policy::{CompanyState, CredentialState, Grant, GrantId, NoticeInForce, RuleSet, Snapshot, TopicState};
+use restriction::{Flags, Head, List, Page, Subject, page_of};
 use seal::ContactKey;
 use sealer::{At, Sealer};
 use secret::SecretFile;
 use testkit::{
-    clients::{Client, Outcome, Record as Seen},
+    authority::Authority,
+    clients::{Client, Outcome, Record as Seen, Request},
     dir::Dir,
     kafka::{ADMIN, Kafka, KafkaBuilder},
     keys::Keys,
@@ -31,6 +33,8 @@ pub const PASSWORD: &str = "a-secret-of-the-tests";
 pub const PURPOSE: &str = "group-services-guidance";
 pub const CONTACT: &str = "jointuse.contact";
 pub const TRANSACTION: &str = "jointuse.transaction";
+pub const STOPS: &str = "jointuse.restrictions";
+pub const PERSONS: &str = "jointuse.restrictions-persons";
 pub const MEETING: &str = "jointuse.meeting";
 /// May read contacts and transactions.
 pub const ALPHA: &str = "ju-sub-alpha-1";
@@ -63,7 +67,9 @@ pub struct Rig {
     pub broker_base: u16,
     pub admin_port: u16,
     signer: SnapshotSigner,
+    pub stops: Stops,
     pub snapshot: Snapshot,
+    trust: Option<PathBuf>,
     pub dir: Dir,
 }
 
@@ -73,7 +79,19 @@ impl Rig {
     }
 
     pub async fn start(kafka: KafkaBuilder, env: &[(&str, &str)]) -> Self {
+        Self::start_in(Dir::temporary("hub").unwrap(), kafka, env, None).await
+    }
+
+    /// One node; its doors and those of the hub speak TLS only.
+    pub async fn secured() -> Self {
         let dir = Dir::temporary("hub").unwrap();
+        let authority = Arc::new(Authority::open(&dir.path().join("tls")).unwrap());
+        let kafka = Kafka::builder().tls(&authority);
+        Self::start_in(dir, kafka, &[], Some(&authority)).await
+    }
+
+    async fn start_in(dir: Dir, kafka: KafkaBuilder, env: &[(&str, &str)], authority: Option<&Authority>) -> Self {
+        let trust = authority.map(Authority::trust);
         let kafka = LOGINS.iter().fold(kafka, |kafka, login| kafka.login(login, PASSWORD));
         let (kafka, postgres) = tokio::join!(kafka.start(), Postgres::start());
         let (kafka, postgres) = (kafka.unwrap(), postgres.unwrap());
@@ -89,7 +107,8 @@ impl Rig {
             bootstrap: kafka.bootstrap(),
             login: ADMIN.into(),
             password_file: SecretFile::new(secret("admin", kafka.password(ADMIN))),
-            security: Security::default(),
+            security: trust.as_ref().map_or(Security::SaslPlaintext, |_| Security::SaslSsl),
+            trust_file: trust.clone(),
         };
         let admin = Controller::new(&admin_config, "tests", Duration::from_secs(30)).unwrap();
         let replication = i16::try_from(kafka.node_ids().len()).unwrap();
@@ -99,11 +118,14 @@ impl Rig {
             topics.push(TopicState { name: name.parse().unwrap(), kind, kafka_id: Some(id) });
         }
         create_topic(&admin, "jointuse.policy", 1, replication, &[("cleanup.policy", "compact")]).await;
+        create_topic(&admin, PERSONS, 1, replication, &[("cleanup.policy", "compact")]).await;
+        create_topic(&admin, STOPS, 1, replication, &[("cleanup.policy", "compact")]).await;
         // Nobody but the broker's own ACLs would keep this one apart: another system's topic on the same cluster.
         create_topic(&admin, "elsewhere", 1, replication, &[]).await;
         admin.create_acls(&acls()).await.unwrap();
 
         let key = SigningKey::generate().unwrap();
+        let stops = Stops::new(SigningKey::from_pem(&key.to_pem()).unwrap());
         let signer = SnapshotSigner::new(key);
         let public = dir.path().join("policy.pub.pem");
         std::fs::write(&public, signer.public().to_pem()).unwrap();
@@ -116,20 +138,28 @@ impl Rig {
              [admin]\nlisten = '127.0.0.1:{admin_port}'\n\
              [kafka]\nbootstrap = '{}'\nlogin = 'ju-hub'\npassword_file = '{}'\n\
              [database]\nurl = '{}'\npassword_file = '{}'\n\
-             [policy]\ntrusted_keys = ['{}']\nstate_dir = '{}'\n",
+             [policy]\ntrusted_keys = ['{public}']\nstate_dir = '{state}'\n[restrictions]\npersons_keys = ['{public}']\n",
             keys.toml(),
             kafka.bootstrap(),
             secret("hub-kafka", PASSWORD).display(),
             postgres.url("hub", "hub"),
             secret("hub-database", PASSWORD).display(),
-            public.display(),
-            dir.path().join("state").display(),
+            public = public.display(),
+            state = dir.path().join("state").display(),
         );
         let file = dir.path().join("hub.toml");
         std::fs::write(&file, config).unwrap();
         let mut launch = Launch::new(paths::binary("hub").unwrap()).arg("--config").arg(file.display().to_string());
         for (name, value) in env {
             launch = launch.env(*name, *value);
+        }
+        if let (Some(authority), Some(trust)) = (authority, &trust) {
+            let issued = authority.issue("hub", &["127.0.0.1"]).unwrap();
+            launch = launch
+                .env("HUB__LISTEN__TLS__CERTIFICATE_FILE", issued.certificate.display().to_string())
+                .env("HUB__LISTEN__TLS__KEY_FILE", issued.key.display().to_string())
+                .env("HUB__KAFKA__SECURITY", "sasl_ssl")
+                .env("HUB__KAFKA__TRUST_FILE", trust.display().to_string());
         }
         let hub = Process::start("hub", launch, dir.path().join("hub.log")).unwrap();
         let producer = Producer::new(&admin_config, "tests", ProduceOptions::default()).unwrap();
@@ -146,12 +176,23 @@ impl Rig {
             broker_base,
             admin_port,
             signer,
+            stops,
             snapshot,
+            trust,
             dir,
         };
+        rig.restrict(&[]).await;
         rig.publish(|_| ()).await;
         rig.ready().await;
         rig
+    }
+
+    /// The request of a stock client, to the hub or to the broker, in TLS if they speak it.
+    pub fn tls(&self, request: Request) -> Request {
+        match &self.trust {
+            Some(trust) => request.tls(trust),
+            None => request,
+        }
     }
 
     pub fn bootstrap(&self) -> String {
@@ -183,6 +224,29 @@ impl Rig {
     /// Puts any bytes on the policy topic.
     pub async fn put(&self, bytes: Vec<u8>) {
         self.producer.send(Record::new("jointuse.policy", "snapshot", bytes)).await.unwrap();
+    }
+
+    /// Changes what stops for these contacts, and tells their pages and the next head.
+    pub async fn restrict(&mut self, contacts: &[(&str, Flags)]) {
+        for value in self.stops.change(contacts) {
+            self.put_stops(value).await;
+        }
+    }
+
+    /// Puts any bytes on the stop list's topic.
+    pub async fn put_stops(&self, value: Vec<u8>) {
+        let key = if restriction::is_head(&value) { "head".to_owned() } else { format!("page-{:?}", value.get(5..7)) };
+        self.producer.send(Record::new(STOPS, key, value)).await.unwrap();
+    }
+
+    /// Waits until the hub delivers by the newest stop list.
+    pub async fn stops_in_force(&self) {
+        testkit::wait::until("the stop list to be in force", DEADLINE, async || {
+            let held = self.metric("hub_restrictions_sequence", &[]).await as u64 == self.stops.sequence;
+            (held && self.metric("hub_restrictions_seconds_left", &[]).await > 0.0).then_some(())
+        })
+        .await
+        .unwrap();
     }
 
     /// The current snapshot, changed, but signed by someone else.
@@ -250,6 +314,55 @@ impl Rig {
     }
 }
 
+/// A stop list told by the test's own hand.
+pub struct Stops {
+    pub signer: RestrictionSigner,
+    pub sequence: u64,
+    /// How long a head is valid, in milliseconds.
+    pub validity: i64,
+    entries: BTreeMap<Subject, Flags>,
+    list: List,
+}
+
+impl Stops {
+    pub fn new(key: SigningKey) -> Self {
+        let signer = RestrictionSigner::new(key, STOPS);
+        Self { signer, sequence: 0, validity: 1_800_000, entries: BTreeMap::new(), list: List::default() }
+    }
+
+    /// The records that tell a change: pages, then the head.
+    pub fn change(&mut self, contacts: &[(&str, Flags)]) -> Vec<Vec<u8>> {
+        self.sequence += 1;
+        let mut pages = std::collections::BTreeSet::new();
+        for (contact, flags) in contacts {
+            let subject = Subject::from_key(contact.as_bytes()).unwrap();
+            pages.insert(page_of(&subject));
+            match flags.is_none() {
+                true => self.entries.remove(&subject),
+                false => self.entries.insert(subject, *flags),
+            };
+        }
+        let mut values = Vec::new();
+        for number in pages {
+            let entries: Vec<_> =
+                self.entries.iter().filter(|(s, _)| page_of(s) == number).map(|(s, f)| (*s, *f)).collect();
+            let page = Page::encode(number, self.sequence, &entries);
+            self.list.put(Page::decode(&page).unwrap());
+            values.push(self.signer.sign(page));
+        }
+        values.push(self.head());
+        values
+    }
+
+    /// The head of the list as it stands, issued now.
+    pub fn head(&self) -> Vec<u8> {
+        let issued_at = Utc::now().timestamp_millis();
+        let (entries, root) = (self.list.len(), self.list.root());
+        let expires_at = issued_at + self.validity;
+        self.signer.sign(Head { sequence: self.sequence, issued_at, expires_at, entries, root }.encode())
+    }
+}
+
 pub async fn create_topic(
     admin: &Controller,
     name: &str,
@@ -268,6 +381,7 @@ pub async fn create_topic(
 fn acls() -> Vec<Acl> {
     let mut acls = vec![
         Acl::allow("ju-hub", Operation::Read, ResourceType::Topic, Pattern::Literal, "jointuse.policy"),
+        Acl::allow("ju-hub", Operation::Read, ResourceType::Topic, Pattern::Prefixed, STOPS),
         Acl::allow("ju-hub", Operation::Describe, ResourceType::Topic, Pattern::Prefixed, "jointuse."),
     ];
     for login in LOGINS.iter().filter(|login| login.starts_with("ju-sub-")) {

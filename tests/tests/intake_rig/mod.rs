@@ -63,6 +63,7 @@ impl Rig {
             login: "ju-authority".into(),
             password_file: SecretFile::new(self.stack.directory().join("secrets/authority-kafka")),
             security: Security::default(),
+            trust_file: None,
         };
         let cancel = CancellationToken::new();
         let all = Mutex::new(Vec::new());

@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use authority_api::AuthorityClient;
 use serde_json::{Value, json};
 
 use crate::{error::LocalError, samples::truth::SharedPerson, seed::world::STAFF_SALES_TOOL};
@@ -64,11 +63,11 @@ struct Tool {
 impl Tool {
     async fn open(story: &Story<'_>) -> Result<Self, LocalError> {
         let secret = story.secret(&STAFF_SALES_TOOL)?;
-        let authority = AuthorityClient::new(&story.running.authority_url);
+        let authority = story.running.authority()?;
         let token = authority.access_token(&secret.login, &secret.secret, "history").await;
         let token =
             token.map_err(|error| LocalError::Step(format!("a token for the sales tool: {error}")))?.access_token;
-        Ok(Self { history: story.running.history_url.clone(), token, http: reqwest::Client::new() })
+        Ok(Self { history: story.running.history_url.clone(), token, http: story.running.http()? })
     }
 
     async fn refused_without_token(&self) -> Result<(), LocalError> {

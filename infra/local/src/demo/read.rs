@@ -25,9 +25,12 @@ pub(super) async fn python(story: &mut Story<'_>) -> Result<Shown, LocalError> {
     let secret = story.secret(&BPO_SALES)?;
     let group = format!("ju.{}.demo-{}", BPO_SALES.id, story.run);
     let hub = &story.running.hub_bootstrap;
-    let request = Request::consume(hub, secret.login.as_str(), &secret.secret, &group, BPO_SALES.topics)
+    let request = Request::consume(hub, secret.login.as_str(), &secret.secret, &group, BPO_SALES.topics);
+    let request = story
+        .running
+        .request(request)
         .with("op", "decode")
-        .with("registry", json!({ "url": story.running.registry_url }))
+        .with("registry", json!({ "url": story.running.registry_url, "trust": story.running.trust }))
         .with("commit", "end")
         .with("until_end", true)
         .idle(Duration::from_secs(30));
@@ -116,13 +119,14 @@ pub(super) async fn direct(story: &mut Story<'_>) -> Result<Shown, LocalError> {
     let group = format!("ju.{}.demo-{}", CAREER_INSIGHT.id, story.run);
     let foreign_group = format!("ju.{}.demo-{}", BPO_SALES.id, story.run);
     let reads = |topic: &str, group: &str| {
-        Request::consume(&broker, subscriber.login.as_str(), &subscriber.secret, group, &[topic])
+        story.running.request(Request::consume(&broker, subscriber.login.as_str(), &subscriber.secret, group, &[topic]))
     };
     let writes = |who: &Secret| {
         let record: &[(&[u8], &[u8])] = &[(b"0", b"forged")];
-        Request::produce(&broker, who.login.as_str(), &who.secret, "jointuse.contact", record)
+        story.running.request(Request::produce(&broker, who.login.as_str(), &who.secret, "jointuse.contact", record))
     };
     let list = Request::new("metadata", &broker, subscriber.login.as_str(), &subscriber.secret);
+    let list = story.running.request(list);
     let seen = run(Client::Confluent, &list, DEADLINE).await?;
     let seen: Vec<&str> = seen.of("topic").iter().map(|event| event.text("topic")).collect();
     story.teller.outcome(&format!("{} at the broker itself sees the topics {seen:?}", subscriber.login));
@@ -150,6 +154,7 @@ pub(super) async fn through_the_hub(story: &mut Story<'_>) -> Result<Shown, Loca
     let group = format!("ju.{}.demo-{}", CAREER_INSIGHT.id, story.run);
     let topic = "jointuse.transaction";
     let reads = Request::consume(&hub, subscriber.login.as_str(), &subscriber.secret, &group, &[topic]);
+    let reads = story.running.request(reads);
     refused("jointuse.transaction through the hub", &reads, "TOPIC_AUTHORIZATION_FAILED").await?;
     story.teller.outcome("jointuse.transaction through the hub: TOPIC_AUTHORIZATION_FAILED");
     let login = subscriber.login.to_string();

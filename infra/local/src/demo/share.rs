@@ -18,7 +18,7 @@ use super::{Story, must, report::Shown};
 const TELLS_NOBODY: [&str; 2] = ["contact-minimum", "reference-underivable"];
 
 pub(super) async fn publish(story: &mut Story<'_>) -> Result<Shown, LocalError> {
-    let publisher = Publisher::new(story.running);
+    let publisher = Publisher::new(story.running)?;
     let mut totals = BTreeMap::<&'static str, usize>::new();
     let mut rows = 0;
     let mut table = comfy_table::Table::new();
@@ -85,7 +85,7 @@ pub(super) async fn bad(story: &mut Story<'_>) -> Result<Shown, LocalError> {
     must(told == story.samples.truth.bad_rows.len(), || format!("only {told} wrong rows were told"))?;
     let again = [&FILES[0], &CANCELLATION];
     for sample in again {
-        let import = publish_file(&Publisher::new(story.running), &story.secrets, &story.samples, sample).await?;
+        let import = publish_file(&Publisher::new(story.running)?, &story.secrets, &story.samples, sample).await?;
         let (accepted, unchanged) = (import.count("accepted"), import.count("unchanged"));
         story.teller.outcome(&format!("{} again: {accepted} published, {unchanged} unchanged", sample.name));
         must(accepted == 0 && unchanged > 0, || format!("importing {} again published {accepted}", sample.name))?;

@@ -45,9 +45,10 @@ pub(super) async fn stops(story: &mut Story<'_>) -> Result<Shown, LocalError> {
         &["jointuse.contact-event"],
     )
     .with("from", "latest");
+    let request = story.running.request(request);
     let mut client = RunningClient::start(Client::Confluent, &request)?;
     client.until("to be assigned partitions", DEADLINE, |event| event.kind() == "assigned").await?;
-    let pump = Pump::start(story.running, &story.secret(&STAFF_CARDS)?, &story.some_references());
+    let pump = Pump::start(story.running, &story.secret(&STAFF_CARDS)?, &story.some_references())?;
     let mut got = 0;
     client
         .until("to read live records", DEADLINE, |event| {
@@ -153,7 +154,7 @@ pub(super) async fn back(story: &mut Story<'_>) -> Result<Shown, LocalError> {
     let hub = &story.running.hub_bootstrap;
     let again =
         Request::consume(hub, reader.login.as_str(), &reader.secret, &group, &["jointuse.contact-event"]).max(100);
-    let outcome = run(Client::Confluent, &again, DEADLINE).await?;
+    let outcome = run(Client::Confluent, &story.running.request(again), DEADLINE).await?;
     let records = outcome.records().len();
     must(records == 100, || format!("only {records} records after the new notice: {:?}", outcome.errors()))?;
     Ok(Shown::new(format!("version {version} in force (yamada could not activate her own draft); the client reads on"))
@@ -169,12 +170,12 @@ struct Pump {
 
 impl Pump {
     /// Several posts at a time, so that records come in a steady stream.
-    fn start(running: &Running, secret: &Secret, references: &[String]) -> Self {
+    fn start(running: &Running, secret: &Secret, references: &[String]) -> Result<Self, LocalError> {
         let stop = Arc::new(AtomicBool::new(false));
         let acknowledged = Arc::new(AtomicUsize::new(0));
         let mut tasks = tokio::task::JoinSet::new();
         for (lane, references) in references.chunks(5).enumerate() {
-            let (publisher, secret, references) = (Publisher::new(running), secret.clone(), references.to_vec());
+            let (publisher, secret, references) = (Publisher::new(running)?, secret.clone(), references.to_vec());
             let (stopped, count) = (Arc::clone(&stop), Arc::clone(&acknowledged));
             tasks.spawn(async move {
                 let token = publisher.token(&secret).await?;
@@ -193,7 +194,7 @@ impl Pump {
                 Ok(())
             });
         }
-        Self { stop, acknowledged, tasks }
+        Ok(Self { stop, acknowledged, tasks })
     }
 
     fn acknowledged(&self) -> usize {
@@ -234,7 +235,7 @@ async fn signed_in(running: &Running, name: &str) -> Result<AuthorityClient, Loc
     let path = known.map(|operator| operator.password_file.clone()).unwrap_or_default();
     let password = std::fs::read_to_string(&path).map_err(file("read", &path))?.trim().to_owned();
     let operator = name.parse().map_err(|_| step(format!("{name} is no operator's name")))?;
-    let mut client = AuthorityClient::new(&running.authority_url);
+    let mut client = running.authority()?;
     client.sign_in(&SignIn { operator, password }).await.map_err(|error| step(error.to_string()))?;
     Ok(client)
 }

@@ -14,6 +14,7 @@ use crate::{error::LocalError, running::Running};
 pub struct Hubctl {
     program: PathBuf,
     authority: String,
+    trust: Option<PathBuf>,
     session_file: PathBuf,
     operator: String,
 }
@@ -82,6 +83,7 @@ impl Hubctl {
         let hubctl = Self {
             program: paths::binary("hubctl")?,
             authority: running.authority_url.clone(),
+            trust: running.trust.clone(),
             session_file: folder.join(format!("session-{operator}.json")),
             operator: operator.to_owned(),
         };
@@ -128,6 +130,7 @@ impl Hubctl {
             .args(options)
             .args(args)
             .env("AUTHORITY_URL", &self.authority)
+            .envs(self.trust.iter().map(|trust| ("AUTHORITY_TRUST", trust)))
             .env("HUBCTL_SESSION", &self.session_file)
             .stdin(std::process::Stdio::null())
             .kill_on_drop(true)

@@ -99,12 +99,12 @@ pub struct Publisher {
 
 impl Publisher {
     /// For a running stack.
-    pub fn new(running: &Running) -> Self {
-        Self {
-            intake: running.intake_url.clone(),
-            authority: AuthorityClient::new(&running.authority_url),
-            http: reqwest::Client::new(),
-        }
+    ///
+    /// # Errors
+    /// When the stack's certificate authority cannot be read.
+    pub fn new(running: &Running) -> Result<Self, LocalError> {
+        let (authority, http) = (running.authority()?, running.http()?);
+        Ok(Self { intake: running.intake_url.clone(), authority, http })
     }
 
     /// A short-lived token for intake.

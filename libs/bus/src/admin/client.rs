@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use secret::Secret;
+use tls::Trust;
 use tokio::sync::Mutex;
 use wire::protocol::Request;
 
@@ -20,6 +21,7 @@ struct Inner {
     kafka: KafkaConfig,
     client_id: String,
     password: Secret<String>,
+    trust: Option<Trust>,
     timeout: Duration,
     connection: Mutex<Option<Connection>>,
 }
@@ -32,8 +34,9 @@ impl Controller {
     pub fn new(kafka: &KafkaConfig, client_id: &str, timeout: Duration) -> Result<Self, AdminError> {
         kafka.validate()?;
         let password = kafka.password_file.read().map_err(crate::BusError::from)?;
-        let (kafka, client_id) = (kafka.clone(), client_id.to_owned());
-        Ok(Self { inner: Arc::new(Inner { kafka, client_id, password, timeout, connection: Mutex::new(None) }) })
+        let trust = kafka.trust()?;
+        let (kafka, client_id, connection) = (kafka.clone(), client_id.to_owned(), Mutex::new(None));
+        Ok(Self { inner: Arc::new(Inner { kafka, client_id, password, trust, timeout, connection }) })
     }
 
     /// Milliseconds that the broker is told to spend on a call, a little less than we wait.
@@ -67,10 +70,11 @@ impl Controller {
     }
 
     async fn connect(&self) -> Result<Connection, AdminError> {
-        let Inner { kafka, client_id, password, timeout, .. } = &*self.inner;
+        let Inner { kafka, client_id, password, trust, timeout, .. } = &*self.inner;
+        let login = (kafka.login.as_str(), password.expose().as_str());
         let mut failures = Vec::new();
         for address in kafka.addresses() {
-            match Connection::open(address, client_id, &kafka.login, password.expose(), *timeout / 2).await {
+            match Connection::open(address, trust.as_ref(), client_id, login, *timeout / 2).await {
                 Ok(connection) => return Ok(connection),
                 // Another broker would say the same.
                 Err(error @ (AdminError::Login { .. } | AdminError::Scram(_))) => return Err(error),

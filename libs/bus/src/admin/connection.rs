@@ -3,6 +3,7 @@
 use std::{collections::HashMap, io, time::Duration};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use tls::{Stream, Trust};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -23,7 +24,7 @@ const MAX_FRAME: usize = 64 << 20;
 /// A logged-in connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     client_id: StrBytes,
     correlation: i32,
     /// Highest version of each API that the broker speaks, and the lowest.
@@ -33,14 +34,18 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) async fn open(
         address: &str,
+        trust: Option<&Trust>,
         client_id: &str,
-        login: &str,
-        password: &str,
+        (login, password): (&str, &str),
         timeout: Duration,
     ) -> Result<Self, AdminError> {
         let opening = async {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
+            let stream = match trust {
+                Some(trust) => trust.connect(host_of(address), stream).await?,
+                None => Stream::Plain(stream),
+            };
             let client_id = StrBytes::from_string(client_id.to_owned());
             let mut connection = Self { stream, client_id, correlation: 0, versions: HashMap::new() };
             connection.negotiate().await?;
@@ -125,6 +130,7 @@ impl Connection {
             prefix.copy_from_slice(&length.to_be_bytes());
         }
         self.stream.write_all(&frame).await?;
+        self.stream.flush().await?;
 
         let mut answer = self.read_frame().await?;
         let header_version = key.response_header_version(version);
@@ -146,4 +152,10 @@ impl Connection {
         self.stream.read_exact(&mut frame).await?;
         Ok(Bytes::from(frame))
     }
+}
+
+/// The host of `host:port`, as a certificate names it.
+fn host_of(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
 }

@@ -20,6 +20,7 @@ pub(crate) fn config_of(kafka: &Kafka, login: &str, password: &str) -> (TempDir,
         login: login.to_owned(),
         password_file: SecretFile::new(path),
         security: Security::default(),
+        trust_file: None,
     };
     (dir, config)
 }

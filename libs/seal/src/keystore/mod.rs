@@ -85,6 +85,11 @@ impl KeyStore {
         self.expand(moment).await
     }
 
+    /// The key-encryption key that wraps here.
+    pub fn current_kek(&self) -> KekId {
+        self.kek.current()
+    }
+
     /// How many keys are wrapped under which key-encryption key.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 use std::path::Path;
 
 use super::{ADMIN, AUTHORITY, BROKER, Cluster};
+use crate::{Result, authority::Authority, dir::write_secret, error::IoContext as _};
 
 /// The three listeners of a node.
 #[derive(Debug, Clone, Copy, Default, serde::Serialize, serde::Deserialize)]
@@ -29,6 +30,26 @@ pub(crate) fn forward_listener(cluster: &Cluster, port: u16, advertised: u16) ->
             "org.apache.kafka.common.security.scram.ScramLoginModule required;".to_owned(),
         ),
     ]
+}
+
+/// Lines that put all listeners into TLS, with one certificate for all nodes: they are at one address.
+pub(crate) fn tls_listeners(authority: &Authority, dir: &Path) -> Result<Vec<(String, String)>> {
+    let issued = authority.issue("kafka", &["127.0.0.1", "localhost"])?;
+    let pem = |path: &Path| std::fs::read_to_string(path).at("read", path);
+    // Kafka wants key and certificate in one file.
+    let keystore = dir.join("kafka.keystore.pem");
+    write_secret(&keystore, &format!("{}{}", pem(&issued.key)?, pem(&issued.certificate)?))?;
+    let line = |key: &str, value: String| (key.to_owned(), value);
+    Ok(vec![
+        line(
+            "listener.security.protocol.map",
+            ["CLIENT", "BROKER", "CONTROLLER"].map(|name| format!("{name}:SASL_SSL")).join(","),
+        ),
+        line("ssl.keystore.type", "PEM".to_owned()),
+        line("ssl.keystore.location", keystore.display().to_string()),
+        line("ssl.truststore.type", "PEM".to_owned()),
+        line("ssl.truststore.location", authority.trust().display().to_string()),
+    ])
 }
 
 /// The file's text; `more` comes last and wins.

@@ -12,11 +12,15 @@ pub use requests::BrokerRequest;
 pub(crate) use tools::java;
 pub use tools::{client_settings, java_properties};
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use uuid::Uuid;
 
-use crate::{Result, dir::Dir, ports};
+use crate::{Result, authority::Authority, dir::Dir, ports};
 use config::Ports;
 use node::Node;
 
@@ -40,6 +44,7 @@ pub struct KafkaBuilder {
     properties: Vec<(String, String)>,
     request_log: bool,
     forwarded_from: Option<u16>,
+    authority: Option<Arc<Authority>>,
 }
 
 impl KafkaBuilder {
@@ -79,6 +84,13 @@ impl KafkaBuilder {
         self
     }
 
+    /// All listeners speak TLS, with a certificate of this authority.
+    #[must_use]
+    pub fn tls(mut self, authority: &Arc<Authority>) -> Self {
+        self.authority = Some(Arc::clone(authority));
+        self
+    }
+
     /// Logs every request with connection, login and client software (slow; see [`Kafka::requests`]).
     #[must_use]
     pub fn request_log(mut self) -> Self {
@@ -96,7 +108,11 @@ impl KafkaBuilder {
             None => Dir::temporary("kafka")?,
         };
         let cluster = Cluster::load_or_make(&dir, self.nodes.unwrap_or(1), self.logins, self.request_log)?;
-        let mut properties = self.properties;
+        let mut properties = match &self.authority {
+            Some(authority) => config::tls_listeners(authority, dir.path())?,
+            None => Vec::new(),
+        };
+        properties.extend(self.properties);
         let mut forward_port = None;
         if let Some(advertised) = self.forwarded_from {
             let port = ports::free()?;
@@ -107,7 +123,8 @@ impl KafkaBuilder {
         for id in cluster.ids() {
             nodes.push(Node::prepare(&cluster, id, &dir, &properties).await?);
         }
-        let mut kafka = Kafka { cluster, nodes, forward_port, _dir: dir };
+        let mut kafka =
+            Kafka { cluster, nodes, forward_port, trust: self.authority.map(|authority| authority.trust()), _dir: dir };
         kafka.start().await?;
         Ok(kafka)
     }
@@ -171,6 +188,7 @@ pub struct Kafka {
     // Before the directory, so that they are stopped before it is removed.
     nodes: Vec<Node>,
     forward_port: Option<u16>,
+    trust: Option<PathBuf>,
     _dir: Dir,
 }
 
@@ -202,6 +220,11 @@ impl Kafka {
     /// Port of the listener asked for with [`KafkaBuilder::forwarded_from`].
     pub fn forward_port(&self) -> Option<u16> {
         self.forward_port
+    }
+
+    /// PEM file that clients must trust; none when the listeners are plain.
+    pub fn trust(&self) -> Option<&Path> {
+        self.trust.as_deref()
     }
 
     /// Node ids (1, 2, 3).

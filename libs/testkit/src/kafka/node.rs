@@ -26,6 +26,7 @@ const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff
 pub(crate) struct Node {
     id: u16,
     client_port: u16,
+    tls: bool,
     launch: Launch,
     log: PathBuf,
     process: Option<Process>,
@@ -49,7 +50,8 @@ impl Node {
             .arg("kafka.Kafka")
             .arg(properties.display().to_string());
         let log = home.join("kafka.log");
-        Ok(Self { id, client_port: cluster.ports_of(id).client, launch, log, process: None, log_from: 0 })
+        let tls = more.iter().any(|(key, _)| key == "ssl.keystore.location");
+        Ok(Self { id, client_port: cluster.ports_of(id).client, tls, launch, log, process: None, log_from: 0 })
     }
 
     pub(crate) fn id(&self) -> u16 {
@@ -82,13 +84,13 @@ impl Node {
         }
     }
 
-    /// Waits for the node's own word that it serves, and for an answer on the listener for clients.
+    /// Waits for the node's own word that it serves, and for an answer on the listener for clients, if that is plain.
     pub(crate) async fn until_serving(&mut self, deadline: Duration) -> Result<()> {
-        let (port, from) = (self.client_port, self.log_from);
+        let (port, tls, from) = (self.client_port, self.tls, self.log_from);
         let Some(process) = &mut self.process else { return Ok(()) };
         process
             .until("to serve", deadline, async |log| {
-                (says_started(log, from) && answers(port).await.is_ok()).then_some(())
+                (says_started(log, from) && (tls || answers(port).await.is_ok())).then_some(())
             })
             .await
     }

@@ -1,5 +1,8 @@
 //! Kafka's own command-line tools, with the login they need.
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::{ADMIN, Kafka};
 use crate::{
@@ -26,7 +29,12 @@ pub(crate) fn java(options: &[&str]) -> Result<Launch> {
 impl Kafka {
     /// Client settings of a login, as librdkafka and Java name them where both agree.
     pub fn client_settings(&self, login: &str, password: &str) -> BTreeMap<String, String> {
-        client_settings(&self.bootstrap(), login, password)
+        let mut settings = client_settings(&self.bootstrap(), login, password);
+        if let Some(trust) = self.trust() {
+            settings.insert("security.protocol".to_owned(), "SASL_SSL".to_owned());
+            settings.insert("ssl.ca.location".to_owned(), trust.display().to_string());
+        }
+        settings
     }
 
     /// Writes a Java `client.properties` for a login and answers its path.
@@ -35,7 +43,11 @@ impl Kafka {
     /// When the file cannot be written.
     pub fn client_properties(&self, login: &str, password: &str) -> Result<PathBuf> {
         let path = self.directory().join(format!("client-{login}.properties"));
-        write_secret(&path, &java_properties(&self.bootstrap(), login, password))?;
+        let mut text = java_properties(&self.bootstrap(), login, password);
+        if let Some(trust) = self.trust() {
+            text.push_str(&java_tls(trust));
+        }
+        write_secret(&path, &text)?;
         Ok(path)
     }
 
@@ -116,6 +128,12 @@ pub fn java_properties(bootstrap: &str, login: &str, password: &str) -> String {
          sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required \
          username=\"{login}\" password=\"{password}\";\n"
     )
+}
+
+/// Lines for a Java `client.properties`, after [`java_properties`], that ask for TLS.
+fn java_tls(trust: &Path) -> String {
+    let trust = trust.display();
+    format!("security.protocol=SASL_SSL\nssl.truststore.type=PEM\nssl.truststore.location={trust}\n")
 }
 
 /// librdkafka's settings for a login.

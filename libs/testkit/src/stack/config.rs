@@ -13,14 +13,17 @@ impl Stack {
         let key = |file: &str| quoted(&self.directory().join("keys").join(file).display().to_string());
         let state = self.dir.folder(&format!("{}/state", name.as_str()))?;
 
-        section(
-            "kafka",
-            &[
-                ("bootstrap", quoted(&self.broker_bootstrap())),
-                ("login", quoted(name.login())),
-                ("password_file", secret(&format!("{}-kafka", name.as_str()))?),
-            ],
-        );
+        let trust = self.trust().map(|trust| ("trust_file", quoted(&trust.display().to_string())));
+        let mut kafka = vec![
+            ("bootstrap", quoted(&self.broker_bootstrap())),
+            ("login", quoted(name.login())),
+            ("password_file", secret(&format!("{}-kafka", name.as_str()))?),
+        ];
+        if let Some(trust) = &trust {
+            kafka.extend([("security", quoted("sasl_ssl")), trust.clone()]);
+        }
+        section("kafka", &kafka);
+        let registry: Vec<_> = [("url", quoted(&self.registry_url()))].into_iter().chain(trust).collect();
         section(
             "database",
             &[
@@ -44,6 +47,17 @@ impl Stack {
             text.push_str(&self.keys.toml());
         }
         let mut section = |title: &str, lines: &[(&str, String)]| write_section(&mut text, title, lines);
+        if let Some(authority) = self.authority() {
+            let issued = authority.issue(name.as_str(), &["127.0.0.1", "localhost", "*.hub.test"])?;
+            let tls = [
+                ("certificate_file", quoted(&issued.certificate.display().to_string())),
+                ("key_file", quoted(&issued.key.display().to_string())),
+            ];
+            match name {
+                Name::Hub => ["listen.tls", "admin.tls"].into_iter().for_each(|title| section(title, &tls)),
+                _ => section("http.tls", &tls),
+            }
+        }
         match name {
             Name::Authority => {
                 section("http", &[listen(self.layout.authority)]);
@@ -57,9 +71,20 @@ impl Stack {
                 );
                 section("tokens", &[("key_file", key("token.key"))]);
                 section(
-                    "public",
-                    &[("url", quoted(&self.authority_url())), ("hub_bootstrap", quoted(&self.hub_bootstrap()))],
+                    "audit",
+                    &[
+                        ("key_file", key("audit.key")),
+                        ("time_key_file", key("audit-time.key")),
+                        ("state_dir", quoted(&state.display().to_string())),
+                    ],
                 );
+                let mut public =
+                    vec![("url", quoted(&self.authority_url())), ("hub_bootstrap", quoted(&self.hub_bootstrap()))];
+                if let Some(trust) = self.trust() {
+                    let trust = quoted(&trust.display().to_string());
+                    public.extend([("hub_tls", "true".to_owned()), ("hub_trust_file", trust)]);
+                }
+                section("public", &public);
                 let logins: Result<Vec<_>> = [Name::Hub, Name::Intake, Name::History]
                     .into_iter()
                     .map(|service| Ok((service.login(), secret(&format!("{}-kafka", service.as_str()))?)))
@@ -69,7 +94,8 @@ impl Stack {
             }
             Name::Hub => {
                 section("admin", &[listen(self.layout.hub_admin)]);
-                section("registry", &[("url", quoted(&self.registry_url()))]);
+                section("restrictions", &[("persons_keys", format!("[{}]", key("history.pub.pem")))]);
+                section("registry", &registry);
                 section(
                     "listen",
                     &[
@@ -83,12 +109,13 @@ impl Stack {
             }
             Name::Intake => {
                 section("http", &[listen(self.layout.intake)]);
-                section("registry", &[("url", quoted(&self.registry_url()))]);
+                section("registry", &registry);
                 section("pseudonym", &[("key_file", secret("pseudonym")?)]);
             }
             Name::History => {
                 section("http", &[listen(self.layout.history)]);
-                section("registry", &[("url", quoted(&self.registry_url()))]);
+                section("restrictions", &[("key_file", key("history.key"))]);
+                section("registry", &registry);
             }
         }
         Ok(text)

@@ -68,7 +68,7 @@ impl Stack {
     /// # Errors
     /// When the authority refuses.
     pub async fn access_token(&self, grant: &Grant, scope: &str) -> Result<String> {
-        let client = AuthorityClient::new(&self.authority_url());
+        let client = self.authority_client()?;
         let answer: TokenAnswer = said(client.access_token(&grant.login, &grant.secret, scope).await)?;
         Ok(answer.access_token)
     }

@@ -16,15 +16,18 @@ mod service;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
+use authority_api::AuthorityClient;
 pub use member::{Desk, Grant, Member};
 pub use operators::Operator;
 pub use service::Service;
 
 use crate::{
     Error, Result,
+    authority::Authority,
     dir::{Dir, write_secret},
     error::IoContext as _,
     kafka::{AUTHORITY, Kafka, secret},
@@ -84,6 +87,7 @@ pub struct StackBuilder {
     refresh_seconds: u64,
     env: Vec<(Name, String, String)>,
     forwarded_from: Option<u16>,
+    tls: bool,
     progress: fn(&str),
 }
 
@@ -131,6 +135,14 @@ impl StackBuilder {
         self
     }
 
+    /// Every door speaks TLS, and every connection between the parts, with certificates of an authority of the stack's
+    /// own (see [`Stack::authority`]).
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
     /// Is told, in a few words, what is being done.
     #[must_use]
     pub fn progress(mut self, tell: fn(&str)) -> Self {
@@ -159,12 +171,26 @@ impl StackBuilder {
         if let Some(advertised) = self.forwarded_from {
             kafka = kafka.forwarded_from(advertised);
         }
+        let authority = match self.tls {
+            true => Some(Arc::new(Authority::open(&dir.folder("tls")?)?)),
+            false => None,
+        };
+        if let Some(authority) = &authority {
+            kafka = kafka.tls(authority);
+        }
         let kafka = kafka.start();
         let postgres_dir = dir.path().join("postgres");
-        let (kafka, postgres) = tokio::try_join!(kafka, Postgres::start_at(&postgres_dir))?;
+        let postgres = async {
+            match &authority {
+                Some(authority) => Postgres::start_with_tls(&postgres_dir, authority).await,
+                None => Postgres::start_at(&postgres_dir).await,
+            }
+        };
+        let (kafka, postgres) = tokio::try_join!(kafka, postgres)?;
         let layout = Layout::load_or_make(&dir, self.brokers)?;
+        let http = http_client(authority.as_deref())?;
         let keys = Keys::prepare(&postgres, &dir.folder("secrets")?).await?;
-        let mut stack = Stack { services: BTreeMap::new(), kafka, postgres, keys, layout, dir };
+        let mut stack = Stack { services: BTreeMap::new(), kafka, postgres, keys, layout, authority, http, dir };
         (self.progress)("making databases, keys and secrets");
         stack.prepare().await?;
         for name in Name::ALL {
@@ -221,6 +247,8 @@ pub struct Stack {
     /// The key store.
     pub keys: Keys,
     layout: Layout,
+    authority: Option<Arc<Authority>>,
+    http: reqwest::Client,
     dir: Dir,
 }
 
@@ -235,6 +263,7 @@ impl Stack {
             refresh_seconds: 10,
             env: Vec::new(),
             forwarded_from: None,
+            tls: false,
             progress: |_| {},
         }
     }
@@ -244,9 +273,33 @@ impl Stack {
         self.dir.path()
     }
 
-    /// `http://…` of the authority.
+    /// The certificate authority, if the stack speaks TLS.
+    pub fn authority(&self) -> Option<&Authority> {
+        self.authority.as_deref()
+    }
+
+    /// PEM file that clients must trust, if the stack speaks TLS.
+    pub fn trust(&self) -> Option<PathBuf> {
+        self.authority().map(Authority::trust)
+    }
+
+    /// An HTTP client that believes the services.
+    pub fn http(&self) -> reqwest::Client {
+        self.http.clone()
+    }
+
+    /// A client of the authority service, not signed in.
+    ///
+    /// # Errors
+    /// When the trusted certificate cannot be read.
+    pub fn authority_client(&self) -> Result<AuthorityClient> {
+        let client = AuthorityClient::trusting(&self.authority_url(), self.trust().as_deref());
+        client.map_err(|error| Error::Answer { what: "the HTTP client".to_owned(), answer: error.to_string() })
+    }
+
+    /// `http://…` (or `https://…`, as all of them) of the authority.
     pub fn authority_url(&self) -> String {
-        http(self.layout.authority)
+        self.url(self.layout.authority)
     }
 
     /// `http://…/registry` of the schema registry.
@@ -256,17 +309,17 @@ impl Stack {
 
     /// `http://…` of the intake.
     pub fn intake_url(&self) -> String {
-        http(self.layout.intake)
+        self.url(self.layout.intake)
     }
 
     /// `http://…` of the history.
     pub fn history_url(&self) -> String {
-        http(self.layout.history)
+        self.url(self.layout.history)
     }
 
     /// `http://…` of the hub's health and metrics.
     pub fn hub_admin_url(&self) -> String {
-        http(self.layout.hub_admin)
+        self.url(self.layout.hub_admin)
     }
 
     /// `host:port` for `bootstrap.servers` of subscribers' clients.
@@ -325,7 +378,7 @@ impl Stack {
     /// When it does not answer.
     pub async fn metrics(&self, service: Name) -> Result<String> {
         let url = format!("{}/metrics", self.admin_url(service));
-        Ok(reqwest::get(url).await?.error_for_status()?.text().await?)
+        Ok(self.http.get(url).send().await?.error_for_status()?.text().await?)
     }
 
     /// Stops everything in good order: services, brokers, database.
@@ -339,6 +392,11 @@ impl Stack {
             outcome = outcome.and(service.stop().await);
         }
         outcome.and(self.kafka.stop().await).and(self.postgres.stop().await)
+    }
+
+    fn url(&self, port: u16) -> String {
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{port}")
     }
 
     /// Databases, secrets and keys; what is there already is kept.
@@ -386,7 +444,7 @@ impl Stack {
                 launch = launch.env(key, value);
             }
             let log = self.dir.path().join(name.as_str()).join("log");
-            self.services.insert(name, Service::start(name, launch, &log, &self.admin_url(name))?);
+            self.services.insert(name, Service::start(name, launch, &log, &self.admin_url(name), self.http())?);
             if name == Name::Authority {
                 // It makes the topics and logins that the others need.
                 self.service(name)?.until_ready(READY).await?;
@@ -399,6 +457,13 @@ impl Stack {
     }
 }
 
-fn http(port: u16) -> String {
-    format!("http://127.0.0.1:{port}")
+fn http_client(authority: Option<&Authority>) -> Result<reqwest::Client> {
+    // Longer than intake waits for an acknowledgement.
+    let mut builder = reqwest::Client::builder().timeout(Duration::from_secs(40));
+    if let Some(authority) = authority {
+        let trust = authority.trust();
+        let pem = std::fs::read(&trust).at("read", trust)?;
+        builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem)?);
+    }
+    Ok(builder.build()?)
 }

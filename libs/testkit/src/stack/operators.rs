@@ -53,7 +53,7 @@ impl Stack {
     pub async fn signed_in(&self, operator: &Operator) -> Result<AuthorityClient> {
         let failed = |answer: String| Error::Answer { what: format!("sign-in of {}", operator.name), answer };
         let name = operator.name.parse().map_err(|_| failed("not a name".to_owned()))?;
-        let mut client = AuthorityClient::new(&self.authority_url());
+        let mut client = self.authority_client()?;
         let sign_in = SignIn { operator: name, password: operator.password.clone() };
         client.sign_in(&sign_in).await.map_err(|error| failed(error.to_string()))?;
         Ok(client)

@@ -13,12 +13,19 @@ pub struct Service {
     name: Name,
     process: Process,
     ready_url: String,
+    http: reqwest::Client,
 }
 
 impl Service {
-    pub(crate) fn start(name: Name, launch: Launch, log: &Path, admin_url: &str) -> Result<Self> {
+    pub(crate) fn start(
+        name: Name,
+        launch: Launch,
+        log: &Path,
+        admin_url: &str,
+        http: reqwest::Client,
+    ) -> Result<Self> {
         let process = Process::start(name.as_str(), launch, log)?;
-        Ok(Self { name, process, ready_url: format!("{admin_url}/health/ready") })
+        Ok(Self { name, process, ready_url: format!("{admin_url}/health/ready"), http })
     }
 
     /// Which one.
@@ -43,7 +50,7 @@ impl Service {
 
     /// Whether it says that it is ready now.
     pub async fn is_ready(&self) -> bool {
-        match reqwest::get(&self.ready_url).await {
+        match self.http.get(&self.ready_url).send().await {
             Ok(answer) => answer.status().is_success(),
             Err(_) => false,
         }
@@ -54,10 +61,10 @@ impl Service {
     /// # Errors
     /// When it ends or is not ready in time; with its last word on why, and the end of its log.
     pub async fn until_ready(&mut self, deadline: Duration) -> Result<()> {
-        let url = self.ready_url.clone();
+        let (http, url) = (self.http.clone(), self.ready_url.clone());
         self.process
             .until("to be ready", deadline, async |_| {
-                let answer = reqwest::get(&url).await.ok()?;
+                let answer = http.get(&url).send().await.ok()?;
                 answer.status().is_success().then_some(())
             })
             .await

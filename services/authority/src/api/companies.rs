@@ -10,7 +10,7 @@ use runtime::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::decide::{decide, note, read};
+use super::decide::{decide, note, note_in_full, read};
 use crate::{auth::Operator, db, error::Refusal, rules::membership, state::AppState};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -36,7 +36,7 @@ async fn register_company(
     check(&new)?;
     let company = decide(&app, "company.register", move |conn, at| {
         db::companies::add(conn, &new, &operator.name, at)?;
-        note(conn, at, &operator.name, "company.register", new.id.as_str(), "")?;
+        note_in_full(conn, at, &operator.name, "company.register", new.id.as_str(), &new)?;
         required(conn, &new.id, at)
     });
     Ok((StatusCode::CREATED, Json(company.await?)))

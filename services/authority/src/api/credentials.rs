@@ -13,11 +13,12 @@ use runtime::{
     Problem,
     extract::{Json, Path},
 };
+use serde_json::json;
 use std::time::Duration;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    decide::{decide, note, read, recorded},
+    decide::{decide, note, note_in_full, read, recorded},
     grants,
 };
 use crate::{
@@ -146,7 +147,7 @@ async fn issue(
     let (secret, verifier) = secrets::fresh()?;
     let issued = recorded(app, "credential.issue", move |conn, at| {
         let (login, stored) = add(conn, &grant, &verifier, &by, at)?;
-        note(conn, at, &by, "credential.issue", login.as_str(), "")?;
+        note_in_full(conn, at, &by, "credential.issue", login.as_str(), &json!({ "grant": grant.to_string() }))?;
         Ok((login, stored))
     });
     hand_over(app, issued.await?, secret).await
@@ -197,5 +198,7 @@ pub(super) fn client_config(app: &App, grant: &GrantView, login: Login) -> Resul
         login,
         topics: grant.asked.topics.iter().cloned().collect(),
         registry_url: format!("{}/registry", app.public_url),
+        tls: app.config.public.hub_tls,
+        trust: app.hub_trust.clone(),
     })
 }

@@ -80,6 +80,19 @@ pub(super) fn note(
     activity::record(conn, activity::Step { at, operator: Some(by), action, subject, reason: reason.trim() })
 }
 
+/// Writes the activity of a decision of which the subject's name does not say all.
+pub(super) fn note_in_full(
+    conn: &mut PgConnection,
+    at: DateTime<Utc>,
+    by: &OperatorName,
+    action: &str,
+    subject: &str,
+    details: &impl serde::Serialize,
+) -> Result<(), StoreError> {
+    let details = serde_json::to_value(details).map_err(|_| StoreError::Mapping("parameter"))?;
+    activity::record_in_full(conn, activity::Step { at, operator: Some(by), action, subject, reason: "" }, &details)
+}
+
 /// Reads without deciding.
 pub(super) async fn read<T, F>(app: &App, name: &'static str, mut f: F) -> Result<T, Problem>
 where

@@ -16,7 +16,7 @@ use runtime::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    decide::{decide, note, read},
+    decide::{decide, note, note_in_full, read},
     policy::Present,
 };
 use crate::{
@@ -242,7 +242,7 @@ async fn request(
         let asked = db::snapshot::grant(id.clone(), jointuse::GrantState::Requested, new.clone());
         policy::decide_request(&asked, at, &present.policy(conn, at)?)?;
         db::grants::add(conn, &id, &new, &by, at)?;
-        note(conn, at, &by, action, &format!("{noun} {}", id.as_str()), "")?;
+        note_in_full(conn, at, &by, action, &format!("{noun} {}", id.as_str()), &new)?;
         Ok(required(conn, &id)?.view)
     });
     Ok((StatusCode::CREATED, Json(asked.await?)))

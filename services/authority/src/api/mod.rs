@@ -9,6 +9,7 @@ mod grants;
 mod notices;
 mod oauth;
 mod policy;
+mod restrictions;
 mod sessions;
 
 use axum::{Json, Router, middleware, routing::get};
@@ -18,7 +19,7 @@ use utoipa::{
 };
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{auth::guard, cluster, registry, state::AppState};
+use crate::{audit, auth::guard, cluster, registry, state::AppState};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -52,10 +53,12 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(notices::routes())
         .merge(grants::routes())
         .merge(credentials::routes())
+        .merge(restrictions::routes())
         .merge(policy::routes())
         .merge(cluster::routes())
         .merge(erasures::routes())
         .merge(activity::routes())
+        .merge(audit::routes())
         .merge(oauth::routes())
 }
 

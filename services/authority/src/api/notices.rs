@@ -20,7 +20,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     companies,
-    decide::{decide, note},
+    decide::{decide, note, note_in_full},
 };
 use crate::{
     auth::Operator,
@@ -62,7 +62,7 @@ async fn draft_notice(
         let company = companies::required(conn, &id, at)?;
         notice::may_draft(company.membership)?;
         let version = db::notices::add(conn, &id, &text, &operator.name, at)?;
-        note(conn, at, &operator.name, "notice.draft", &subject(&id, version), "")?;
+        note_in_full(conn, at, &operator.name, "notice.draft", &subject(&id, version), &text)?;
         follow(conn, &id, at)?;
         required(conn, &id, version)
     });

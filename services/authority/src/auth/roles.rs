@@ -17,9 +17,11 @@ use Need::{Any, Open};
 const EVERYBODY: Need = Any(&[Steward, AccessOfficer, PrivacyOfficer, Auditor]);
 const STEWARD: Need = Any(&[Steward]);
 const ACCESS: Need = Any(&[AccessOfficer]);
-const PRIVACY: Need = Any(&[PrivacyOfficer]);
+const AUDITOR: Need = Any(&[Auditor]);
 /// Stopping is open to more people than starting.
 const STOP_COMPANY: Need = Any(&[Steward, PrivacyOfficer]);
+/// What principals ask for.
+const PRIVACY: Need = Any(&[PrivacyOfficer]);
 const STOP_ACCESS: Need = Any(&[AccessOfficer, PrivacyOfficer]);
 
 /// (method, route, need).
@@ -63,6 +65,11 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/v1/credentials", EVERYBODY),
     ("POST", "/v1/credentials/{login}/rotate", ACCESS),
     ("POST", "/v1/credentials/{login}/revoke", STOP_ACCESS),
+    ("POST", "/v1/restrictions", PRIVACY),
+    ("GET", "/v1/restrictions", EVERYBODY),
+    ("GET", "/v1/restrictions/{id}", EVERYBODY),
+    ("POST", "/v1/restrictions/{id}/lift", PRIVACY),
+    ("GET", "/v1/restrictions/{id}/proof", EVERYBODY),
     ("GET", "/v1/catalogue", EVERYBODY),
     ("GET", "/v1/policy", EVERYBODY),
     ("POST", "/v1/policy/explain", EVERYBODY),
@@ -75,6 +82,18 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/v1/erasures/{id}", EVERYBODY),
     ("GET", "/v1/erasures/{id}/certificate", EVERYBODY),
     ("GET", "/v1/activity", EVERYBODY),
+    ("GET", "/v1/audit/keys", Open),
+    ("GET", "/v1/audit/checkpoint", Open),
+    ("GET", "/v1/audit/checkpoints", EVERYBODY),
+    ("GET", "/v1/audit/entries", EVERYBODY),
+    ("GET", "/v1/audit/openings", AUDITOR),
+    ("GET", "/v1/audit/proofs/inclusion", Open),
+    ("GET", "/v1/audit/proofs/consistency", Open),
+    ("POST", "/v1/audit/cosignatures", Open),
+    ("POST", "/v1/audit/cosigners", STEWARD),
+    ("GET", "/v1/audit/cosigners", EVERYBODY),
+    ("POST", "/v1/audit/cosigners/{id}/confirm", STEWARD),
+    ("POST", "/v1/audit/cosigners/{id}/remove", STEWARD),
     ("POST", "/oauth/token", Open),
     ("GET", "/.well-known/jwks.json", Open),
     ("GET", "/openapi.json", Open),
@@ -110,7 +129,11 @@ mod tests {
     #[test]
     fn only_these_are_open() {
         let open: Vec<_> = TABLE.iter().filter(|(_, _, need)| *need == Open).map(|(_, route, _)| *route).collect();
-        assert_eq!(open, ["/v1/sessions", "/oauth/token", "/.well-known/jwks.json", "/openapi.json"]);
+        let audit = ["keys", "checkpoint", "proofs/inclusion", "proofs/consistency", "cosignatures"];
+        let mut expected = vec!["/v1/sessions".to_owned()];
+        expected.extend(audit.iter().map(|part| format!("/v1/audit/{part}")));
+        expected.extend(["/oauth/token", "/.well-known/jwks.json", "/openapi.json"].map(str::to_owned));
+        assert_eq!(open, expected);
     }
 
     #[test]

@@ -203,6 +203,9 @@ impl Cluster {
             credentials: &credentials,
             services: &self.services,
             policy_topic: &app.config.policy_issue.topic,
+            restriction_topic: &app.config.restrictions.topic,
+            persons_topic: &app.config.restrictions.persons_topic,
+            audit_topic: &app.config.audit.topic,
             replication: app.config.cluster.replication_factor,
             at,
         }))

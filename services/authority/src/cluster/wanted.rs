@@ -43,6 +43,9 @@ pub(super) struct Sources<'a> {
     /// The services' credentials, by login.
     pub(super) services: &'a BTreeMap<String, ScramCredential>,
     pub(super) policy_topic: &'a str,
+    pub(super) restriction_topic: &'a str,
+    pub(super) persons_topic: &'a str,
+    pub(super) audit_topic: &'a str,
     pub(super) replication: i16,
     pub(super) at: DateTime<Utc>,
 }
@@ -92,8 +95,15 @@ impl Wanted {
             ("min.cleanable.dirty.ratio", "0.01"),
             ("delete.retention.ms", "60000"),
         ]);
+        // The stop list is as small, or a few hundred megabytes, and read from the beginning as well.
+        for topic in [sources.policy_topic, sources.restriction_topic, sources.persons_topic] {
+            let (replication, configs) = (sources.replication, configs.clone());
+            self.topics.insert(topic.to_owned(), WantedTopic { partitions: 1, replication, configs });
+        }
+        // Leaves on their way into the audit log. One partition: each ledger's seals stay in their order.
+        let configs = self::configs(&[("cleanup.policy", "delete"), ("retention.ms", "2592000000")]);
         let wanted = WantedTopic { partitions: 1, replication: sources.replication, configs };
-        self.topics.insert(sources.policy_topic.to_owned(), wanted);
+        self.topics.insert(sources.audit_topic.to_owned(), wanted);
     }
 
     /// Each service may do what its work takes, and nothing more.
@@ -106,9 +116,20 @@ impl Wanted {
         }
         let cluster =
             |login, operation| Acl::allow(login, operation, ResourceType::Cluster, Pattern::Literal, "kafka-cluster");
+        // Whose records may not leave.
+        for login in ["ju-hub", "ju-history"] {
+            self.allow(login, &[Read, Describe], sources.restriction_topic);
+            self.allow(login, &[Read, Describe], sources.persons_topic);
+        }
+        // It alone knows who is one person.
+        self.allow("ju-history", &[Write], sources.persons_topic);
         // The hub learns where the brokers are, and which topics there are; clients' own logins do the reading.
         self.acls.insert(cluster("ju-hub", Describe));
         self.acls.insert(cluster("ju-intake", IdempotentWrite));
+        for login in ["ju-hub", "ju-history"] {
+            self.allow(login, &[Write, Describe], sources.audit_topic);
+            self.acls.insert(cluster(login, IdempotentWrite));
+        }
         for topic in &sources.catalogue.topics {
             self.allow("ju-hub", &[Describe], topic.name.as_str());
             self.allow("ju-intake", &[Write, Describe], topic.name.as_str());

@@ -1,12 +1,15 @@
-//! Who did what to what, and why. Append-only; written in the transaction that did it.
+//! Who did what to what, and why. Append-only; written in the transaction that did it, and into the audit log with it: every
+//! change passes through [`record`] or [`record_in_full`].
 
 use authority_api::types::Activity;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use jointuse::OperatorName;
+use serde_json::Value;
 use store::StoreError;
 
 use super::schema::activity;
+use crate::audit;
 
 /// What the authority itself is called in the record.
 pub(crate) const AUTHORITY: &str = "authority";
@@ -23,6 +26,13 @@ pub(crate) struct Step<'a> {
 }
 
 pub(crate) fn record(conn: &mut PgConnection, step: Step<'_>) -> Result<(), StoreError> {
+    record_in_full(conn, step, &Value::Null)
+}
+
+/// Records a step whose subject and reason do not say all. The audit log commits to `details` as well; its lock is taken
+/// first, so that activities are numbered in the order of the log.
+pub(crate) fn record_in_full(conn: &mut PgConnection, step: Step<'_>, details: &Value) -> Result<(), StoreError> {
+    audit::activity(conn, &step, details)?;
     diesel::insert_into(activity::table)
         .values((
             activity::at.eq(step.at),

@@ -8,13 +8,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jointuse::Clock;
 use policy::{LoadError, Policy, Snapshot, TokenKey};
 use runtime::Check;
+use sha2::{Digest as _, Sha256};
 use store::{Store, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Inbox, Request, RuleBook, RulesError};
 use crate::{
-    cluster,
+    audit, cluster,
     db::{self, snapshot::Decided},
     metrics::Metrics,
 };
@@ -76,6 +77,8 @@ pub(crate) struct Issuer {
     metrics: Metrics,
     /// Until when the newest snapshot that the brokers took is valid.
     told_until: Option<DateTime<Utc>>,
+    /// Digest of what the newest snapshot says; unknown after a start.
+    said: Option<Digest>,
 }
 
 /// How long until the next snapshot is due. A boundary that passed while the last one was on its way is due at once.
@@ -99,7 +102,7 @@ struct Issued {
 
 impl Issuer {
     pub(crate) fn new(parts: IssuerParts, inbox: Inbox) -> Self {
-        Self { parts, inbox, metrics: Metrics::new(), told_until: None }
+        Self { parts, inbox, metrics: Metrics::new(), told_until: None, said: None }
     }
 
     /// Issues at start, at every change, at every heartbeat and when a notice becomes effective, until nobody can ask
@@ -161,8 +164,10 @@ impl Issuer {
     async fn issue(&mut self) -> Result<Issued, IssueError> {
         let now = self.parts.clock.now();
         let rules = self.parts.rules.in_force(now)?;
-        let read = move |conn: &mut diesel::PgConnection| read(conn, now);
-        let (numbered, decided, boundary) = self.parts.store.run_tx("issue_policy", read).await?;
+        let (said, fixed) = (self.said, serde_json::to_value((&rules, &self.parts.token_keys))?);
+        let read = move |conn: &mut diesel::PgConnection| read(conn, now, &fixed, said);
+        let Read { numbered, decided, boundary, says } = self.parts.store.run_tx("issue_policy", read).await?;
+        self.said = Some(says);
         let validity = TimeDelta::from_std(self.parts.validity).unwrap_or(TimeDelta::MAX);
         let expires_at = boundary.map_or(now + validity, |boundary| (now + validity).min(boundary + OVERLAP));
         let snapshot = Snapshot {
@@ -192,15 +197,38 @@ impl Issuer {
     }
 }
 
-type Read = (db::policy_issue::Numbered, Decided, Option<DateTime<Utc>>);
+/// What a snapshot is made of.
+struct Read {
+    numbered: db::policy_issue::Numbered,
+    decided: Decided,
+    boundary: Option<DateTime<Utc>>,
+    /// Digest of all that it says, but for its number and times.
+    says: Digest,
+}
 
-fn read(conn: &mut diesel::PgConnection, at: DateTime<Utc>) -> Result<Read, StoreError> {
+type Digest = [u8; 32];
+
+/// Takes the next number and reads. A snapshot that says something else than the last one goes into the audit log, by the
+/// digests of its parts; a heartbeat does not.
+fn read(
+    conn: &mut diesel::PgConnection,
+    at: DateTime<Utc>,
+    fixed: &serde_json::Value,
+    said: Option<Digest>,
+) -> Result<Read, StoreError> {
     let numbered = db::policy_issue::next(conn, at)?;
     db::notices::supersede(conn, at)?;
     let topic_ids = cluster::recorded_topic_ids(conn)?;
     let decided = db::snapshot::read(conn, &topic_ids, at)?;
     let boundary = db::notices::next_effective(conn, at)?;
-    Ok((numbered, decided, boundary))
+    let parts = (&decided.companies, &decided.grants, &decided.credentials, &decided.topics, fixed);
+    let says = serde_json::to_vec(&parts).map_err(|_| StoreError::Mapping("parameter"))?;
+    let says: Digest = Sha256::digest(&says).into();
+    if said != Some(says) {
+        let details = serde_json::json!({ "sha256": hex::encode(says), "grants": decided.grants.len() });
+        audit::snapshot(conn, numbered.number, at, &details)?;
+    }
+    Ok(Read { numbered, decided, boundary, says })
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 use contract::Schema;
 use diesel::PgConnection;
 
-use super::{error::RegistryError, write::register_in};
+use super::{
+    error::RegistryError,
+    write::{identified, register_in},
+};
 use crate::{
     db::activity::{self, AUTHORITY, Step},
     state::App,
@@ -35,7 +38,7 @@ pub(crate) async fn register_missing(app: &App) -> Result<(), SeedError> {
                 let subject = format!("{target} version {} id {}", registered.version, registered.id);
                 let step =
                     Step { at, operator: None, action: "schema.register", subject: &subject, reason: "of this build" };
-                activity::record(conn, step)?;
+                activity::record_in_full(conn, step, &identified(&schema))?;
             }
             Ok::<_, RegistryError>((registered.id, registered.version))
         };

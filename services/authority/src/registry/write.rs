@@ -86,12 +86,17 @@ pub(super) async fn register(
         if new {
             let subject = format!("{subject} version {} id {}", registered.version, registered.id);
             let step = Step { at, operator: Some(&steward), action: "schema.register", subject: &subject, reason: "" };
-            activity::record(conn, step)?;
+            activity::record_in_full(conn, step, &identified(&schema))?;
         }
         Ok::<_, RegistryError>(registered)
     };
     let Registered { id, version, schema, .. } = registry.app.store.run_tx("registry_register", add).await?;
     Ok(Answer(SchemaId { id, version, schema }))
+}
+
+/// What the audit log commits to: which schema it is, to the bit.
+pub(super) fn identified(schema: &Schema) -> serde_json::Value {
+    serde_json::json!({ "identity": hex::encode(schema.identity()) })
 }
 
 /// Registers in the caller's transaction; `true` when the subject did not have the schema before.

@@ -1,8 +1,9 @@
 //! From rows to an answer: masked, disclosed in the same transaction, decided once more, and only then sent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jointuse::{ItemId, Kind};
+use restriction::Flags;
 use runtime::Problem;
 use store::StoreError;
 use uuid::Uuid;
@@ -11,6 +12,7 @@ use super::{
     App,
     access::Access,
     auth::Reader,
+    stops::Stops,
     views::{Acquisition, Entry},
 };
 use crate::db::{EntryRow, disclosure::Disclosure};
@@ -53,22 +55,34 @@ impl From<Failure> for Problem {
     }
 }
 
+/// By what guidance is mailed.
+const MAIL: &str = "organisation.email";
+
 /// Masks rows to what was granted; rows of which nothing was granted fall away.
 #[derive(Debug, Clone)]
 pub(super) struct Masking {
     masks: crate::mask::Masks,
-    granted: std::collections::BTreeMap<Kind, BTreeSet<ItemId>>,
+    granted: BTreeMap<Kind, BTreeSet<ItemId>>,
+    /// The same without e-mail addresses, for contacts that want no mail.
+    muted: BTreeMap<Kind, BTreeSet<ItemId>>,
 }
 
 impl Masking {
     pub(super) fn new(app: &App, access: &Access) -> Self {
-        let granted = Kind::ALL.into_iter().map(|kind| (kind, access.items(kind))).collect();
-        Self { masks: app.masks.clone(), granted }
+        let granted: BTreeMap<_, _> = Kind::ALL.into_iter().map(|kind| (kind, access.items(kind))).collect();
+        let mut muted = granted.clone();
+        muted.values_mut().for_each(|items| items.retain(|item| item.as_str() != MAIL));
+        Self { masks: app.masks.clone(), granted, muted }
     }
 
-    pub(super) fn entry(&self, row: EntryRow) -> Option<Entry> {
+    /// `flags`: what stops for the row's contact.
+    pub(super) fn entry(&self, row: EntryRow, flags: Flags) -> Option<Entry> {
+        if flags.withholds() {
+            return None;
+        }
         let kind = Kind::from_name(&row.kind)?;
-        let content = self.masks.apply(kind, row.content.0.into_inner(), self.granted.get(&kind)?)?;
+        let granted = if flags.mutes() { &self.muted } else { &self.granted };
+        let content = self.masks.apply(kind, row.content.0.into_inner(), granted.get(&kind)?)?;
         Some(Entry {
             kind: row.kind,
             record_id: row.record_id.simple().to_string(),
@@ -102,6 +116,7 @@ impl Ticket {
         reader: &Reader,
         access: &Access,
         kinds: &BTreeSet<Kind>,
+        stops: &Stops,
     ) -> Result<Self, Problem> {
         let (mut topics, mut decisions) = (Vec::new(), Vec::new());
         for kind in kinds {
@@ -125,6 +140,7 @@ impl Ticket {
             organisation: None,
             contacts: Vec::new(),
             entries: 0,
+            restrictions: stops.sequence(),
         };
         Ok(Self { row })
     }

@@ -7,12 +7,14 @@ mod auth;
 mod cursor;
 mod organisations;
 mod persons;
+mod proof;
+mod stops;
 mod timelines;
 pub mod views;
 
 use std::sync::Arc;
 
-use authority_api::PolicyHandle;
+use authority_api::{PolicyHandle, Restrictions};
 use axum::Router;
 use jointuse::Clock;
 use runtime::extract::Json;
@@ -33,6 +35,8 @@ pub struct App {
     pub store: Store,
     /// The policy in force.
     pub policy: PolicyHandle,
+    /// The stop list in force.
+    pub stops: Restrictions,
     /// Now.
     pub clock: Arc<dyn Clock>,
     /// What is measured.
@@ -93,6 +97,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(app: Arc<App>) -> Router {
     let (router, openapi) = routes().split_for_parts();
     let description = axum::routing::get(move || async move { Json(openapi) });
+    // An operator's question, and no part of what subscribers are told of.
+    let router = router.route("/v1/restrictions/proof", axum::routing::get(proof::prove));
     router.layer(axum::extract::DefaultBodyLimit::max(16 << 10)).with_state(app).route("/openapi.json", description)
 }
 

@@ -9,6 +9,7 @@ use runtime::{
     Problem,
     extract::{Json, Path},
 };
+use store::StoreError;
 use uuid::Uuid;
 
 use super::{
@@ -18,12 +19,34 @@ use super::{
     auth::Reader,
     cursor::Query,
     persons::{limit, no_store, unknown},
+    stops::{Looked, Stops},
     views::{Organisation, OrganisationPage, OrganisationSearch},
 };
 use crate::{
     cluster::normal,
     db::{disclosure, organisation},
 };
+
+/// How many contacts of an organisation to look at: one will do while nobody is restricted.
+pub(super) fn candidates(stops: &Stops) -> i64 {
+    if stops.is_empty() { 1 } else { 100 }
+}
+
+/// Those of which a contact may be answered with, and which; an organisation is not told of by restricted contacts.
+pub(super) fn visible(
+    conn: &mut PgConnection,
+    stops: &Stops,
+    found: impl IntoIterator<Item = organisation::Organisation>,
+) -> Result<(Vec<(organisation::Organisation, Uuid)>, Looked), StoreError> {
+    let found: Vec<_> = found.into_iter().collect();
+    let contacts = found.iter().flat_map(|found| &found.contacts);
+    let looked = stops.look(conn, contacts.map(|(contact, person)| (*contact, Some(*person))))?;
+    let free = |found: &organisation::Organisation| {
+        found.contacts.iter().map(|(contact, _)| *contact).find(|contact| !looked.flags(*contact).withholds())
+    };
+    let seen = found.into_iter().filter_map(|found| free(&found).map(|contact| (found, contact))).collect();
+    Ok((seen, looked))
+}
 
 fn view(found: &organisation::Organisation) -> Organisation {
     Organisation { id: found.id, name: found.name.expose().clone() }
@@ -51,18 +74,22 @@ pub(super) async fn get(
     let access = Access::of(&reader)?;
     access.may_search_by("organisation.name")?;
     let kinds = [Kind::Contact].into();
-    let scope = access.scope();
-    let ticket = Ticket::new("organisation", &reader, &access, &kinds)?.organisation(id);
-    let found = app
+    let (scope, stops) = (access.scope(), Stops::of(&app)?);
+    let ticket = Ticket::new("organisation", &reader, &access, &kinds, &stops)?.organisation(id);
+    let list = stops.clone();
+    let (found, looked) = app
         .store
         .run_tx("organisation", move |conn: &mut PgConnection| {
-            let found = organisation::find(conn, id, &scope)?.ok_or_else(|| unknown("organisation"))?;
-            disclosure::insert(conn, &ticket.disclose([found.contact]))?;
-            Ok::<_, Failure>(found)
+            let found = organisation::find(conn, id, &scope, candidates(&list))?;
+            let (found, looked) = visible(conn, &list, found)?;
+            let (found, contact) = found.into_iter().next().ok_or_else(|| unknown("organisation"))?;
+            disclosure::insert(conn, &ticket.disclose([contact]))?;
+            Ok::<_, Failure>((found, looked))
         })
         .await
         .map_err(Problem::from)?;
     access.still_holds(&kinds, &app)?;
+    stops.still_hold(&looked, &app)?;
     app.metrics.answered("organisation", &access.subscription(), 1);
     Ok((no_store(), Json(view(&found))))
 }
@@ -95,21 +122,26 @@ pub(super) async fn search(
     let limit = limit(search.limit)?;
     let query = Query::of(&access.subscription(), &("organisations", &name));
     let after: Option<String> = search.cursor.as_ref().map(|cursor| query.place(cursor.expose())).transpose()?;
-    let scope = access.scope();
-    let ticket = Ticket::new("organisation-search", &reader, &access, &kinds)?;
-    let (found, next) = app
+    let (scope, stops) = (access.scope(), Stops::of(&app)?);
+    let ticket = Ticket::new("organisation-search", &reader, &access, &kinds, &stops)?;
+    let list = stops.clone();
+    let (found, next, looked) = app
         .store
         .run_tx("organisation_search", move |conn: &mut PgConnection| {
-            let mut found = organisation::search(conn, &name, &scope, after.as_deref(), limit + 1)?;
+            let mut found =
+                organisation::search(conn, &name, &scope, after.as_deref(), (limit + 1, candidates(&list)))?;
             let more = i64::try_from(found.len()).is_ok_and(|count| count > limit);
             found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             let next = found.last().filter(|_| more).map(|last| Personal::new(query.cursor(&last.key)));
-            disclosure::insert(conn, &ticket.disclose(found.iter().map(|organisation| organisation.contact)))?;
-            Ok::<_, Failure>((found, next))
+            let (found, looked) = visible(conn, &list, found)?;
+            let (found, contacts): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+            disclosure::insert(conn, &ticket.disclose(contacts))?;
+            Ok::<_, Failure>((found, next, looked))
         })
         .await
         .map_err(Problem::from)?;
     access.still_holds(&kinds, &app)?;
+    stops.still_hold(&looked, &app)?;
     app.metrics.answered("organisation-search", &access.subscription(), found.len());
     Ok((no_store(), Json(OrganisationPage { organisations: found.iter().map(view).collect(), next })))
 }

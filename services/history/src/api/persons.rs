@@ -21,6 +21,7 @@ use super::{
     answer::{Failure, Masking, Ticket},
     auth::Reader,
     cursor::Query,
+    stops::{Looked, Stops},
     views::{MOST, Person, PersonAnswer, PersonPage, PersonSearch, USUAL},
 };
 use crate::{
@@ -63,24 +64,27 @@ pub(super) async fn get(
     let access = Access::of(&reader)?;
     access.permit(Kind::Contact)?;
     let kinds = access.kinds(&[Kind::Contact], &app)?;
-    let (masking, scope) = (Masking::new(&app, &access), access.scope());
-    let ticket = Ticket::new("person", &reader, &access, &kinds)?;
-    let person = app
+    let (masking, scope, stops) = (Masking::new(&app, &access), access.scope(), Stops::of(&app)?);
+    let ticket = Ticket::new("person", &reader, &access, &kinds, &stops)?;
+    let list = stops.clone();
+    let (person, looked) = app
         .store
         .run_tx("person", move |conn: &mut PgConnection| {
             let id = person::resolve(conn, id)?.ok_or_else(|| unknown("person"))?;
             let rows = person::contacts(conn, &[id], &scope)?;
-            let contacts: Vec<_> = rows.into_iter().filter_map(|row| masked(&masking, row)).collect();
+            let looked = list.look(conn, rows.iter().map(EntryRow::whose))?;
+            let contacts: Vec<_> = rows.into_iter().filter_map(|row| masked(&masking, &looked, row)).collect();
             if contacts.is_empty() {
                 return Err(Failure::from(unknown("person")));
             }
             let row = ticket.clone().person(id).disclose(contacts.iter().map(|(contact, _)| *contact));
             disclosure::insert(conn, &row)?;
-            Ok(Person { id, contacts: contacts.into_iter().map(|(_, entry)| entry).collect() })
+            Ok((Person { id, contacts: contacts.into_iter().map(|(_, entry)| entry).collect() }, looked))
         })
         .await
         .map_err(Problem::from)?;
     access.still_holds(&kinds, &app)?;
+    stops.still_hold(&looked, &app)?;
     app.metrics.answered("person", &access.subscription(), person.contacts.len());
     let location = AppendHeaders([(header::CONTENT_LOCATION, format!("/v1/persons/{}", person.id))]);
     Ok((location, no_store(), Json(PersonAnswer { person, blanked: access.blanked(&kinds, &app) })))
@@ -92,9 +96,9 @@ pub(super) const fn no_store() -> AppendHeaders<[(header::HeaderName, &'static s
 }
 
 /// The contact of a row and what of it may be seen.
-pub(super) fn masked(masking: &Masking, row: EntryRow) -> Option<(Uuid, super::views::Entry)> {
+pub(super) fn masked(masking: &Masking, looked: &Looked, row: EntryRow) -> Option<(Uuid, super::views::Entry)> {
     let contact = row.contact_id;
-    Some((contact, masking.entry(row)?))
+    Some((contact, masking.entry(row, looked.flags(contact))?))
 }
 
 /// Find persons
@@ -125,37 +129,50 @@ pub(super) async fn search(
     let query = Query::of(&access.subscription(), &PersonSearch { limit: None, cursor: None, ..search.clone() });
     let after: Option<(String, Uuid)> =
         search.cursor.as_ref().map(|cursor| query.place(cursor.expose())).transpose()?;
-    let (masking, scope) = (Masking::new(&app, &access), access.scope());
-    let ticket = Ticket::new("person-search", &reader, &access, &kinds)?;
-    let (persons, next, entries) = app
+    let (masking, scope, stops) = (Masking::new(&app, &access), access.scope(), Stops::of(&app)?);
+    let ticket = Ticket::new("person-search", &reader, &access, &kinds, &stops)?;
+    let list = stops.clone();
+    let (persons, next, entries, looked) = app
         .store
         .run_tx("person_search", move |conn: &mut PgConnection| {
-            let mut page = person::search(conn, &criteria, &scope, after.as_ref(), limit + 1)?;
-            if page.too_many {
-                return Err(Failure::from(too_many()));
-            }
-            let more = i64::try_from(page.persons.len()).is_ok_and(|found| found > limit);
-            page.persons.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            let next = page.persons.last().filter(|_| more).map(|(sort, id)| Personal::new(query.cursor(&(sort, id))));
-            let ids: Vec<Uuid> = page.persons.iter().map(|(_, id)| *id).collect();
-            let rows = person::contacts(conn, &ids, &scope)?;
-            let mut persons: Vec<Person> = ids.into_iter().map(|id| Person { id, contacts: Vec::new() }).collect();
-            let mut disclosed = Vec::new();
-            for row in rows {
-                let owner = persons.iter_mut().find(|person| row.person_id == Some(person.id));
-                if let (Some(owner), Some((contact, entry))) = (owner, masked(&masking, row)) {
-                    disclosed.push(contact);
-                    owner.contacts.push(entry);
+            let (mut after, mut looked) = (after.clone(), Looked::default());
+            loop {
+                let mut page = person::search(conn, &criteria, &scope, after.as_ref(), limit + 1)?;
+                if page.too_many {
+                    return Err(Failure::from(too_many()));
                 }
+                let more = i64::try_from(page.persons.len()).is_ok_and(|found| found > limit);
+                page.persons.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+                let ids: Vec<Uuid> = page.persons.iter().map(|(_, id)| *id).collect();
+                let rows = person::contacts(conn, &ids, &scope)?;
+                looked.add(list.look(conn, rows.iter().map(EntryRow::whose))?);
+                let mut persons: Vec<Person> = ids.into_iter().map(|id| Person { id, contacts: Vec::new() }).collect();
+                let mut disclosed = Vec::new();
+                for row in rows {
+                    let owner = persons.iter_mut().find(|person| row.person_id == Some(person.id));
+                    if let (Some(owner), Some((contact, entry))) = (owner, masked(&masking, &looked, row)) {
+                        disclosed.push(contact);
+                        owner.contacts.push(entry);
+                    }
+                }
+                persons.retain(|person| !person.contacts.is_empty());
+                // A cursor names a person: one that may be seen. There are at most `MOST_MATCHES`, so this ends.
+                let shown = |(_, id): &&(Personal<String>, Uuid)| persons.iter().any(|person| person.id == *id);
+                let last = page.persons.iter().rev().find(shown);
+                if last.is_none() && more {
+                    after = page.persons.pop().map(|(sort, id)| (sort.into_inner(), id));
+                    continue;
+                }
+                let next = last.filter(|_| more).map(|(sort, id)| Personal::new(query.cursor(&(sort, id))));
+                let entries = disclosed.len();
+                disclosure::insert(conn, &ticket.disclose(disclosed))?;
+                return Ok((persons, next, entries, std::mem::take(&mut looked)));
             }
-            persons.retain(|person| !person.contacts.is_empty());
-            let entries = disclosed.len();
-            disclosure::insert(conn, &ticket.disclose(disclosed))?;
-            Ok((persons, next, entries))
         })
         .await
         .map_err(Problem::from)?;
     access.still_holds(&kinds, &app)?;
+    stops.still_hold(&looked, &app)?;
     app.metrics.answered("person-search", &access.subscription(), entries);
     Ok((no_store(), Json(PersonPage { persons, next, blanked: access.blanked(&kinds, &app) })))
 }

@@ -20,7 +20,9 @@ use super::{
     answer::{Failure, Masking, Ticket},
     auth::Reader,
     cursor::{Place, Query},
+    organisations::{candidates, visible},
     persons::{limit, masked, no_store, unknown},
+    stops::Stops,
     views::{Entry, Timeline},
 };
 use crate::db::{EntryRow, disclosure, organisation, person, timeline};
@@ -138,9 +140,10 @@ async fn answer(app: &App, reader: &Reader, of: Of, part: &Part) -> Result<impl 
         after: after.and_then(Place::position),
         limit: limit + 1,
     };
-    let (masking, scope) = (Masking::new(app, &access), access.scope());
-    let ticket = Ticket::new(endpoint, reader, &access, &kinds)?;
-    let (id, entries, next) = app
+    let (masking, scope, stops) = (Masking::new(app, &access), access.scope(), Stops::of(app)?);
+    let ticket = Ticket::new(endpoint, reader, &access, &kinds, &stops)?;
+    let list = stops.clone();
+    let (id, entries, next, looked) = app
         .store
         .run_tx(endpoint, move |conn: &mut PgConnection| {
             let (id, ticket, mut rows) = match of {
@@ -149,20 +152,26 @@ async fn answer(app: &App, reader: &Reader, of: Of, part: &Part) -> Result<impl 
                     (id, ticket.clone().person(id), timeline::of_person(conn, id, &window, &scope)?)
                 }
                 Of::Organisation(id) => {
-                    organisation::find(conn, id, &scope)?.ok_or_else(|| unknown("organisation"))?;
+                    let found = organisation::find(conn, id, &scope, candidates(&list))?;
+                    if visible(conn, &list, found)?.0.is_empty() {
+                        return Err(unknown("organisation").into());
+                    }
                     (id, ticket.clone().organisation(id), timeline::of_organisation(conn, id, &window, &scope)?)
                 }
             };
             let more = i64::try_from(rows.len()).is_ok_and(|count| count > limit);
             rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             let next = rows.last().filter(|_| more).map(|last| query.cursor(&Place::new(position(last))));
-            let entries: Vec<(Uuid, Entry)> = rows.into_iter().filter_map(|row| masked(&masking, row)).collect();
+            let looked = list.look(conn, rows.iter().map(EntryRow::whose))?;
+            let entries: Vec<(Uuid, Entry)> =
+                rows.into_iter().filter_map(|row| masked(&masking, &looked, row)).collect();
             disclosure::insert(conn, &ticket.disclose(entries.iter().map(|(contact, _)| *contact)))?;
-            Ok::<_, Failure>((id, entries.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(), next))
+            Ok::<_, Failure>((id, entries.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(), next, looked))
         })
         .await
         .map_err(Problem::from)?;
     access.still_holds(&kinds, app)?;
+    stops.still_hold(&looked, app)?;
     app.metrics.answered(endpoint, &access.subscription(), entries.len());
     Ok((no_store(), Json(Timeline { id, entries, next, blanked: access.blanked(&kinds, app) })))
 }

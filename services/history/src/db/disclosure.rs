@@ -1,5 +1,6 @@
 //! Disclosures: what was answered to whom, for which purpose, under which decisions. Durable before the answer leaves.
 
+use authority_api::types::AnswersWith;
 use chrono::{DateTime, Utc};
 use diesel::{PgConnection, prelude::*, sql_query, sql_types};
 use store::StoreError;
@@ -36,6 +37,8 @@ pub struct Disclosure {
     pub contacts: Vec<Uuid>,
     /// How many entries it holds.
     pub entries: usize,
+    /// Number up to which the stop list was whole.
+    pub restrictions: u64,
 }
 
 /// Writes the row. The caller commits before it answers.
@@ -46,8 +49,8 @@ pub fn insert(conn: &mut PgConnection, row: &Disclosure) -> Result<(), StoreErro
     use sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as Id};
     sql_query(
         "INSERT INTO disclosure (at, login, subscription, company, purpose, notice_version, snapshot, endpoint, \
-         topics, decisions, person_id, organisation_id, contacts, entries) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+         topics, decisions, person_id, organisation_id, contacts, entries, restrictions) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind::<Timestamptz, _>(row.at)
     .bind::<Text, _>(&row.login)
@@ -63,6 +66,43 @@ pub fn insert(conn: &mut PgConnection, row: &Disclosure) -> Result<(), StoreErro
     .bind::<Nullable<Id>, _>(row.organisation)
     .bind::<Array<Id>, _>(&row.contacts)
     .bind::<Integer, _>(i32::try_from(row.entries).unwrap_or(i32::MAX))
+    .bind::<BigInt, _>(i64::try_from(row.restrictions).unwrap_or(i64::MAX))
     .execute(conn)?;
     Ok(())
+}
+
+/// Answers that held one of these contacts, by subscription: those made without regard to the restriction of this number,
+/// and those made with regard to it.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn answers_with(conn: &mut PgConnection, contacts: &[Uuid], number: u64) -> Result<Vec<AnswersWith>, StoreError> {
+    use sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as Id};
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        subscription: String,
+        #[diesel(sql_type = BigInt)]
+        without: i64,
+        #[diesel(sql_type = Nullable<Timestamptz>)]
+        last_without: Option<DateTime<Utc>>,
+        #[diesel(sql_type = BigInt)]
+        regarding: i64,
+    }
+    let rows: Vec<Row> = sql_query(
+        "SELECT subscription, count(*) FILTER (WHERE restrictions < $2) AS without, \
+         max(at) FILTER (WHERE restrictions < $2) AS last_without, \
+         count(*) FILTER (WHERE restrictions >= $2) AS regarding \
+         FROM disclosure WHERE contacts && $1 GROUP BY subscription ORDER BY subscription",
+    )
+    .bind::<Array<Id>, _>(contacts)
+    .bind::<BigInt, _>(i64::try_from(number).unwrap_or(i64::MAX))
+    .load(conn)?;
+    let answers = |row: Row| AnswersWith {
+        subscription: row.subscription,
+        without: row.without,
+        last_without: row.last_without,
+        with: row.regarding,
+    };
+    Ok(rows.into_iter().map(answers).collect())
 }

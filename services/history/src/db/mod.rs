@@ -1,6 +1,7 @@
 //! Queries of the API, one file per aggregate. What they read is disclosed in the same transaction ([`disclosure`]).
 
 pub mod disclosure;
+pub mod leaves;
 pub mod organisation;
 pub mod person;
 pub mod timeline;
@@ -51,6 +52,13 @@ pub struct EntryRow {
     /// Content, as JSON.
     #[diesel(sql_type = sql_types::Jsonb)]
     pub content: content::Content,
+}
+
+impl EntryRow {
+    /// The contact, and the person that it belongs to.
+    pub const fn whose(&self) -> (Uuid, Option<Uuid>) {
+        (self.contact_id, self.person_id)
+    }
 }
 
 /// JSON of personal content.

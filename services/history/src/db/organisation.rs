@@ -16,8 +16,8 @@ pub struct Organisation {
     pub key: Personal<String>,
     /// Its name as first written.
     pub name: Personal<String>,
-    /// One of its contacts, whose record the name comes from as well.
-    pub contact: Uuid,
+    /// Some of its contacts, whose records the name comes from as well, each with its person.
+    pub contacts: Vec<(Uuid, Uuid)>,
 }
 
 #[derive(QueryableByName)]
@@ -30,31 +30,57 @@ struct Row {
     name: String,
     #[diesel(sql_type = sql_types::Uuid)]
     contact: Uuid,
+    #[diesel(sql_type = sql_types::Uuid)]
+    person: Uuid,
 }
 
-impl From<Row> for Organisation {
-    fn from(row: Row) -> Self {
-        Self { id: row.id, key: row.key.into(), name: row.name.into(), contact: row.contact }
+/// Rows of one organisation follow each other.
+fn gathered(rows: Vec<Row>) -> Vec<Organisation> {
+    let mut all: Vec<Organisation> = Vec::new();
+    for row in rows {
+        match all.last_mut() {
+            Some(last) if last.id == row.id => last.contacts.push((row.contact, row.person)),
+            _ => all.push(Organisation {
+                id: row.id,
+                key: row.key.into(),
+                name: row.name.into(),
+                contacts: vec![(row.contact, row.person)],
+            }),
+        }
     }
+    all
 }
 
-const VISIBLE: &str = "SELECT o.id, o.key, o.name, c.id AS contact FROM organisation o CROSS JOIN LATERAL \
-    (SELECT c.id FROM contact c WHERE c.organisation_id = o.id AND c.company <> ALL($1) LIMIT 1) c";
+/// Organisations of which `which` is true, with up to $2 visible contacts of each.
+fn visible(which: &str) -> String {
+    format!(
+        "SELECT o.id, o.key, o.name, c.id AS contact, c.person_id AS person FROM \
+         (SELECT o.id, o.key, o.name FROM organisation o WHERE EXISTS \
+           (SELECT 1 FROM contact c WHERE c.organisation_id = o.id AND c.company <> ALL($1)) AND {which}) o \
+         CROSS JOIN LATERAL (SELECT c.id, c.person_id FROM contact c \
+           WHERE c.organisation_id = o.id AND c.company <> ALL($1) LIMIT $2) c ORDER BY o.key, o.id"
+    )
+}
 
-/// The organisation of that id, if anybody visible belongs to it.
+/// The organisation of that id, if anybody visible belongs to it, with up to `contacts` of them.
 ///
 /// # Errors
 /// When the database does not answer.
-pub fn find(conn: &mut PgConnection, id: Uuid, scope: &Scope) -> Result<Option<Organisation>, StoreError> {
-    let row: Option<Row> = sql_query(format!("{VISIBLE} WHERE o.id = $2"))
+pub fn find(
+    conn: &mut PgConnection,
+    id: Uuid,
+    scope: &Scope,
+    contacts: i64,
+) -> Result<Option<Organisation>, StoreError> {
+    let rows: Vec<Row> = sql_query(visible("o.id = $3"))
         .bind::<sql_types::Array<sql_types::Text>, _>(&scope.except)
+        .bind::<sql_types::BigInt, _>(contacts)
         .bind::<sql_types::Uuid, _>(id)
-        .get_result(conn)
-        .optional()?;
-    Ok(row.map(Organisation::from))
+        .load(conn)?;
+    Ok(gathered(rows).pop())
 }
 
-/// Organisations whose name begins so, after `after`, at most `limit`, by name.
+/// Organisations whose name begins so, after `after`, at most `limit`, by name, with up to `contacts` of each.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -63,14 +89,14 @@ pub fn search(
     name: &str,
     scope: &Scope,
     after: Option<&str>,
-    limit: i64,
+    (limit, contacts): (i64, i64),
 ) -> Result<Vec<Organisation>, StoreError> {
-    let query = format!("{VISIBLE} WHERE o.key LIKE $2 AND o.key > $3 ORDER BY o.key LIMIT $4");
-    let rows: Vec<Row> = sql_query(query)
+    let rows: Vec<Row> = sql_query(visible("o.key LIKE $3 AND o.key > $4 ORDER BY o.key LIMIT $5"))
         .bind::<sql_types::Array<sql_types::Text>, _>(&scope.except)
+        .bind::<sql_types::BigInt, _>(contacts)
         .bind::<sql_types::Text, _>(beginning(name))
         .bind::<sql_types::Text, _>(after.unwrap_or_default())
         .bind::<sql_types::BigInt, _>(limit)
         .load(conn)?;
-    Ok(rows.into_iter().map(Organisation::from).collect())
+    Ok(gathered(rows))
 }

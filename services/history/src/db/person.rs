@@ -54,6 +54,60 @@ pub fn contacts(conn: &mut PgConnection, persons: &[Uuid], scope: &Scope) -> Res
     Ok(rows)
 }
 
+#[derive(QueryableByName)]
+struct MemberRow {
+    #[diesel(sql_type = sql_types::Uuid)]
+    id: Uuid,
+    #[diesel(sql_type = sql_types::Uuid)]
+    person_id: Uuid,
+}
+
+/// All contacts of persons, whoever shares them, each with its person.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn members(conn: &mut PgConnection, persons: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
+    let rows: Vec<MemberRow> = sql_query("SELECT id, person_id FROM contact WHERE person_id = ANY($1)")
+        .bind::<sql_types::Array<sql_types::Uuid>, _>(persons)
+        .load(conn)?;
+    Ok(rows.into_iter().map(|row| (row.id, row.person_id)).collect())
+}
+
+#[derive(QueryableByName)]
+struct BesideRow {
+    #[diesel(sql_type = sql_types::Uuid)]
+    anchor: Uuid,
+    #[diesel(sql_type = sql_types::Uuid)]
+    other: Uuid,
+}
+
+/// For each of these contacts all contacts of its person, itself included.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn beside(conn: &mut PgConnection, contacts: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>, StoreError> {
+    let rows: Vec<BesideRow> = sql_query(
+        "SELECT one.id AS anchor, other.id AS other FROM contact one JOIN contact other \
+         ON other.person_id = one.person_id WHERE one.id = ANY($1)",
+    )
+    .bind::<sql_types::Array<sql_types::Uuid>, _>(contacts)
+    .load(conn)?;
+    Ok(rows.into_iter().map(|row| (row.anchor, row.other)).collect())
+}
+
+/// All contacts of the person that a contact belongs to.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn with(conn: &mut PgConnection, contact: Uuid) -> Result<Vec<Uuid>, StoreError> {
+    let rows: Vec<PersonRow> = sql_query(
+        "SELECT other.id FROM contact one JOIN contact other ON other.person_id = one.person_id WHERE one.id = $1",
+    )
+    .bind::<sql_types::Uuid, _>(contact)
+    .load(conn)?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
 /// What to look for; normal forms. All that is given must hold, of one contact of the person.
 #[derive(Debug, Clone, Default)]
 pub struct Criteria {

@@ -4,7 +4,7 @@
 //! broker has said yes to the exchange.
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
+use tls::Stream;
 use wire::{
     ResponseError, WireError,
     api::{self, Api, Handler},
@@ -20,7 +20,7 @@ use wire::{
 
 use super::{
     End,
-    io::{Frame, read_prefix, read_request, read_rest, write_client},
+    io::{Frame, read_prefix, read_request, read_rest, write_broker, write_client},
 };
 use crate::{gate::Guard, hub::Hub, refusal::Refusal};
 
@@ -36,10 +36,10 @@ enum Stage {
 }
 
 /// Brings a client to its login; ends with the guard of an admitted one.
-pub(crate) async fn authenticate(hub: &Hub, client: &mut TcpStream, upstream: &mut TcpStream) -> Result<Guard, End> {
+pub(crate) async fn authenticate(hub: &Hub, client: &mut Stream, upstream: &mut Stream) -> Result<Guard, End> {
     let mut stage = Stage::Handshake;
     loop {
-        let frame = read_request(&mut client.split().0, hub.limits.login_frame, hub.limits.login).await?;
+        let frame = read_request(client, hub.limits.login_frame, hub.limits.login).await?;
         let head = RequestHead::peek(&frame.body()).map_err(|_| End::Refused(Refusal::Malformed))?;
         hub.metrics.request(api::label(head.key));
         let mut step = Step { hub, head, frame: &frame, client, upstream };
@@ -67,8 +67,8 @@ struct Step<'a> {
     hub: &'a Hub,
     head: RequestHead,
     frame: &'a Frame,
-    client: &'a mut TcpStream,
-    upstream: &'a mut TcpStream,
+    client: &'a mut Stream,
+    upstream: &'a mut Stream,
 }
 
 impl Step<'_> {
@@ -79,8 +79,7 @@ impl Step<'_> {
     }
 
     async fn forward(&mut self) -> Result<Bytes, End> {
-        use tokio::io::AsyncWriteExt;
-        self.upstream.write_all(&self.frame.whole).await.map_err(End::upstream)?;
+        write_broker(self.upstream, &self.frame.whole).await?;
         let (prefix, length) = read_prefix(self.upstream, self.hub.limits.login_answer).await?;
         let buffer = bytes::BytesMut::with_capacity(length + prefix.len());
         let answer = read_rest(self.upstream, prefix, length, buffer).await?.freeze();

@@ -5,7 +5,6 @@ use std::{collections::VecDeque, io, time::Duration};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::tcp::ReadHalf,
     time::timeout,
 };
 use wire::{
@@ -33,17 +32,15 @@ impl Frame {
 
 /// Reads one request. Waits as long as it takes for the first byte (no memory is held meanwhile); from then on the
 /// frame must be complete within `patience`.
-pub(crate) async fn read_request(socket: &mut ReadHalf<'_>, cap: usize, patience: Duration) -> Result<Frame, End> {
+pub(crate) async fn read_request<R: AsyncRead + Unpin>(
+    socket: &mut R,
+    cap: usize,
+    patience: Duration,
+) -> Result<Frame, End> {
     let mut prefix = [0; PREFIX];
-    let got = loop {
-        // Readiness may be stale: only bytes count as a beginning.
-        socket.readable().await?;
-        match socket.try_read(&mut prefix) {
-            Ok(0) => return Err(End::ClientClosed),
-            Ok(n) => break n,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error.into()),
-        }
+    let got = match socket.read(&mut prefix).await? {
+        0 => return Err(End::ClientClosed),
+        got => got,
     };
     match timeout(patience, read_growing(socket, prefix, got, cap)).await {
         Ok(frame) => frame,
@@ -59,7 +56,7 @@ async fn read_growing<R: AsyncRead + Unpin>(
     cap: usize,
 ) -> Result<Frame, End> {
     socket.read_exact(prefix.get_mut(got..).unwrap_or_default()).await?;
-    let length = frame::length(prefix, cap).map_err(|_| End::Refused(Refusal::FrameSize))?;
+    let length = frame::length(prefix, cap).map_err(|_| End::Refused(too_long(prefix)))?;
     let mut buffer = BytesMut::with_capacity(PREFIX + length.min(STEP));
     buffer.extend_from_slice(&prefix);
     let total = PREFIX + length;
@@ -73,6 +70,20 @@ async fn read_growing<R: AsyncRead + Unpin>(
         }
     }
     Ok(Frame { whole: buffer.freeze() })
+}
+
+/// Why a length is refused. A TLS record of a handshake (type 22, major version 3) would be one of 370 million bytes.
+const fn too_long(prefix: [u8; PREFIX]) -> Refusal {
+    match prefix {
+        [22, 3, ..] => Refusal::Tls,
+        _ => Refusal::FrameSize,
+    }
+}
+
+/// Sends a request to a broker.
+pub(crate) async fn write_broker<W: AsyncWrite + Unpin>(socket: &mut W, bytes: &[u8]) -> Result<(), End> {
+    socket.write_all(bytes).await.map_err(End::upstream)?;
+    socket.flush().await.map_err(End::upstream)
 }
 
 /// Reads the length prefix of a broker's answer.
@@ -124,7 +135,15 @@ pub(crate) async fn write_client<W: AsyncWrite + Unpin>(
             Err(_) => return Err(End::Refused(Refusal::Stalled)),
         }
     }
-    Ok(())
+    flush_client(socket, patience).await
+}
+
+/// What TLS still holds leaves.
+async fn flush_client<W: AsyncWrite + Unpin>(socket: &mut W, patience: Duration) -> Result<(), End> {
+    match timeout(patience, socket.flush()).await {
+        Ok(flushed) => flushed.map_err(End::from),
+        Err(_) => Err(End::Refused(Refusal::Stalled)),
+    }
 }
 
 /// Writes pieces with as few system calls as may be.
@@ -142,7 +161,7 @@ pub(crate) async fn write_pieces<W: AsyncWrite + Unpin>(
             Err(_) => return Err(End::Refused(Refusal::Stalled)),
         }
     }
-    Ok(())
+    flush_client(socket, patience).await
 }
 
 /// Slices as one [`Buf`] whose vectored view shows them all.

@@ -3,14 +3,8 @@
 use std::sync::Mutex;
 
 use bytes::{Bytes, BytesMut};
-use tokio::{
-    io::AsyncWriteExt,
-    net::{
-        TcpStream,
-        tcp::{ReadHalf, WriteHalf},
-    },
-    sync::mpsc,
-};
+use tls::{Reader, Stream, Writer};
+use tokio::{io::AsyncReadExt, sync::mpsc, task::unconstrained};
 use tokio_util::sync::CancellationToken;
 use wire::{
     api::{self, Api},
@@ -19,7 +13,7 @@ use wire::{
 
 use super::{
     End, auth,
-    io::{Frame, read_prefix, read_request, read_rest, write_client, write_pieces},
+    io::{Frame, read_prefix, read_request, read_rest, write_broker, write_client, write_pieces},
 };
 use crate::{
     gate::Guard,
@@ -44,8 +38,8 @@ enum Next {
 pub(super) async fn run(
     hub: &Hub,
     guard: &Guard,
-    client: &mut TcpStream,
-    upstream: &mut TcpStream,
+    client: &mut Stream,
+    upstream: &mut Stream,
     draining: CancellationToken,
 ) -> End {
     let (client_read, client_write) = client.split();
@@ -73,8 +67,8 @@ pub(super) async fn run(
 struct Up<'a> {
     hub: &'a Hub,
     guard: &'a Guard,
-    client: ReadHalf<'a>,
-    upstream: WriteHalf<'a>,
+    client: Reader<'a>,
+    upstream: Writer<'a>,
     queue: mpsc::Sender<Next>,
     reauth: Mutex<Reauth>,
 }
@@ -109,7 +103,7 @@ impl Up<'_> {
             Step::Forward { whole, due } => {
                 // First the queue, then the broker: an answer never finds nobody waiting for it.
                 self.push(Next::Broker { head, api, due: Box::new(due) }).await?;
-                self.upstream.write_all(&whole).await.map_err(End::upstream)
+                write_broker(&mut self.upstream, &whole).await
             }
             Step::Answer(answer) => self.local(answer, false).await,
             Step::LastAnswer(answer) => {
@@ -131,8 +125,8 @@ impl Up<'_> {
 struct Down<'a> {
     hub: &'a Hub,
     guard: &'a Guard,
-    client: WriteHalf<'a>,
-    upstream: ReadHalf<'a>,
+    client: Writer<'a>,
+    upstream: Reader<'a>,
     due: mpsc::Receiver<Next>,
     /// What this connection has been given.
     runs: Runs,
@@ -143,8 +137,9 @@ impl Down<'_> {
         loop {
             let next = tokio::select! {
                 biased;
-                next = self.due.recv() => next,
-                end = quiet(&self.upstream) => return end,
+                // Never put off by tokio's budget: bytes of the answer that is due would count as unasked.
+                next = unconstrained(self.due.recv()) => next,
+                end = quiet(&mut self.upstream) => return end,
             };
             let done = match next {
                 None => return End::Drained,
@@ -208,18 +203,10 @@ impl Down<'_> {
 }
 
 /// Returns when the broker closes, or speaks though nothing was asked.
-async fn quiet(upstream: &ReadHalf<'_>) -> End {
-    let mut byte = [0; 1];
-    loop {
-        if upstream.readable().await.is_err() {
-            return End::UpstreamClosed;
-        }
-        // Peeking would leave the readiness set and spin; a byte that comes unasked ends the connection anyway.
-        match upstream.try_read(&mut byte) {
-            Ok(0) => return End::UpstreamClosed,
-            Ok(_) => return End::Refused(Refusal::BrokerAnswer),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-            Err(_) => return End::UpstreamClosed,
-        }
+async fn quiet(upstream: &mut Reader<'_>) -> End {
+    // Peeking would leave the readiness set and spin; a byte that comes unasked ends the connection anyway.
+    match upstream.read_u8().await {
+        Ok(_) => End::Refused(Refusal::BrokerAnswer),
+        Err(_) => End::UpstreamClosed,
     }
 }

@@ -9,7 +9,7 @@ use contract::{
 use seal::{ContactKey, Envelope, EnvelopeError, KekError, Place, Resolved, Scratch, Unsealed};
 use wire::records::Record;
 
-use super::{Means, Reason, Terms, passage::Source, passage::Trouble, programs::Blanking};
+use super::{Means, Reason, Terms, passage::Source, passage::Trouble, programs::Blanking, stops::Stop};
 
 /// What to do with a record.
 pub(super) enum Verdict<'r> {
@@ -44,8 +44,8 @@ pub(super) struct Judge<'a, 'm> {
     source: Source<'a>,
     terms: &'a Terms,
     means: &'a mut Means<'m>,
-    schema: Option<(u32, Blanking)>,
-    learn: BTreeSet<u32>,
+    schema: Option<(u32, bool, Blanking)>,
+    learn: BTreeSet<(u32, bool)>,
     fetch: bool,
     unusable: Option<Arc<KekError>>,
     noted: [bool; Reason::ALL.len()],
@@ -98,7 +98,7 @@ impl<'a, 'm> Judge<'a, 'm> {
             Err(EnvelopeError::NotSealed) => return Verdict::Withhold(Reason::Unsealed),
             Err(_) => return Verdict::Withhold(Reason::Envelope),
         };
-        if envelope.is_none() && self.terms.ask_nothing() {
+        if envelope.is_none() && self.terms.ask_nothing() && self.means.stops.is_empty() {
             return Verdict::Keep;
         }
         let headers = self.headers(record);
@@ -110,13 +110,18 @@ impl<'a, 'm> Judge<'a, 'm> {
                 return Verdict::Withhold(Reason::NoPublisher);
             }
         }
+        let muted = match self.means.stops.look(record.key) {
+            Stop::Free => false,
+            Stop::Muted => true,
+            Stop::Withheld(reason) => return Verdict::Withhold(reason),
+        };
         match envelope {
-            Some(envelope) => self.sealed(envelope, &headers),
-            None => self.plain(value),
+            Some(envelope) => self.sealed(envelope, &headers, muted),
+            None => self.plain(value, muted),
         }
     }
 
-    fn sealed<'r>(&mut self, envelope: Envelope<'r>, headers: &Headers<'r>) -> Verdict<'r> {
+    fn sealed<'r>(&mut self, envelope: Envelope<'r>, headers: &Headers<'r>, muted: bool) -> Verdict<'r> {
         let key = match self.means.look.get(envelope.key()) {
             Some(Resolved::Key(key)) => key,
             Some(Resolved::Erased) => return Verdict::Withhold(Reason::Erased),
@@ -135,18 +140,18 @@ impl<'a, 'm> Judge<'a, 'm> {
         }
         let (publisher, kind) = (headers.publisher.unwrap_or_default(), headers.kind.unwrap_or_default());
         let opening = |program| Opening { envelope, key, publisher, kind, program };
-        match self.program(envelope.schema_id()) {
+        match self.program(envelope.schema_id(), muted) {
             Ok(program) => Verdict::Open(opening(program)),
             Err(verdict) => verdict,
         }
     }
 
-    fn plain<'r>(&mut self, value: &'r [u8]) -> Verdict<'r> {
-        if self.terms.items.is_none() {
+    fn plain<'r>(&mut self, value: &'r [u8], muted: bool) -> Verdict<'r> {
+        if self.terms.items(muted).is_none() {
             return Verdict::Keep;
         }
         let Some(schema) = framed(value) else { return Verdict::Withhold(Reason::Frame) };
-        match self.program(schema) {
+        match self.program(schema, muted) {
             Ok(Some(program)) => Verdict::Blank(program, value),
             Ok(None) => Verdict::Keep,
             Err(verdict) => verdict,
@@ -154,19 +159,19 @@ impl<'a, 'm> Judge<'a, 'm> {
     }
 
     /// The program that blanks what was written by a schema; none where nothing is to be blanked.
-    fn program<'r>(&mut self, schema: u32) -> Result<Option<Arc<Program>>, Verdict<'r>> {
-        let Some(items) = &self.terms.items else { return Ok(None) };
-        if self.schema.as_ref().is_none_or(|(known, _)| *known != schema) {
+    fn program<'r>(&mut self, schema: u32, muted: bool) -> Result<Option<Arc<Program>>, Verdict<'r>> {
+        let Some(items) = self.terms.items(muted) else { return Ok(None) };
+        if self.schema.as_ref().is_none_or(|(known, for_muted, _)| *known != schema || *for_muted != muted) {
             let Some(blanking) = self.means.programs.get(schema, items) else {
-                self.learn.insert(schema);
+                self.learn.insert((schema, muted));
                 return Err(Verdict::Keep);
             };
-            self.schema = Some((schema, blanking));
+            self.schema = Some((schema, muted, blanking));
         }
         match &self.schema {
-            Some((_, Blanking::By(program))) if program.is_noop() => Ok(None),
-            Some((_, Blanking::By(program))) => Ok(Some(Arc::clone(program))),
-            Some((_, Blanking::Never)) | None => Err(Verdict::Withhold(Reason::Schema)),
+            Some((_, _, Blanking::By(program))) if program.is_noop() => Ok(None),
+            Some((_, _, Blanking::By(program))) => Ok(Some(Arc::clone(program))),
+            Some((_, _, Blanking::Never)) | None => Err(Verdict::Withhold(Reason::Schema)),
         }
     }
 

@@ -44,8 +44,8 @@ pub(crate) struct Passed {
 /// Why a record set cannot be passed on.
 #[derive(Debug)]
 pub(crate) enum Trouble {
-    /// These schemas have to be [learnt](super::Programs::learn) first, and the keys that the look lacks be fetched.
-    Needs(BTreeSet<u32>),
+    /// These schemas have to be [learnt](super::Programs::learn) first, for these terms or (`true`) without e-mail addresses, and the keys that the look lacks be fetched.
+    Needs(BTreeSet<(u32, bool)>),
     /// A key is wrapped under a key-encryption key that is missing or wrong here.
     Unusable(Arc<KekError>),
     /// The broker's bytes contradict themselves.
@@ -81,8 +81,8 @@ impl Workbench {
     }
 }
 
-/// Passes a record set on under these terms. New batches are put into the workbench while that holds fewer than `room`
-/// bytes of them; what does not go in is left for the next fetch, but for the answer's first batch.
+/// Passes a record set on under these terms and these stop lists. New batches are put into the workbench while that holds
+/// fewer than `room` bytes of them; what does not go in is left for the next fetch, but for the answer's first batch.
 pub(crate) fn pass(
     source: Source<'_>,
     terms: &Terms,

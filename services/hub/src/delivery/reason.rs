@@ -8,6 +8,10 @@ pub(crate) enum Reason {
     Publisher,
     /// Its contact was erased.
     Erased,
+    /// Its contact is on the stop list.
+    Restricted,
+    /// Its key is no contact id.
+    NoContact,
     /// It does not say who published it.
     NoPublisher,
     /// It is not sealed.
@@ -27,9 +31,11 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Publisher,
         Self::Erased,
+        Self::Restricted,
+        Self::NoContact,
         Self::NoPublisher,
         Self::Unsealed,
         Self::Envelope,
@@ -45,6 +51,8 @@ impl Reason {
         match self {
             Self::Publisher => "publisher",
             Self::Erased => "erased",
+            Self::Restricted => "restricted",
+            Self::NoContact => "no_contact",
             Self::NoPublisher => "no_publisher",
             Self::Unsealed => "unsealed",
             Self::Envelope => "envelope",
@@ -58,7 +66,7 @@ impl Reason {
 
     /// Whether the record is as it should be, and just must not leave.
     pub(crate) const fn is_lawful(self) -> bool {
-        matches!(self, Self::Publisher | Self::Erased)
+        matches!(self, Self::Publisher | Self::Erased | Self::Restricted)
     }
 }
 

@@ -32,7 +32,12 @@ pub(crate) struct Terms {
     pub(crate) outsiders: Arc<Outsiders>,
     /// The granted items, unless all are: then nothing is blanked, whatever the schema.
     pub(crate) items: Option<BTreeSet<ItemId>>,
+    /// Those without e-mail addresses, for contacts that want no mail.
+    muted: BTreeSet<ItemId>,
 }
+
+/// By what guidance is mailed.
+const MAIL: &str = "organisation.email";
 
 /// The closed catalogue: a lawful schema names no other item.
 static ALL_ITEMS: LazyLock<BTreeSet<ItemId>> =
@@ -42,10 +47,16 @@ impl Terms {
     /// Those of a permit, while these companies are no members.
     pub(crate) fn new(permit: &Permit, outsiders: Arc<Outsiders>) -> Self {
         let items = (!permit.items().is_superset(&ALL_ITEMS)).then(|| permit.items().clone());
-        Self { outsiders, items }
+        let muted = permit.items().iter().filter(|item| item.as_str() != MAIL).cloned().collect();
+        Self { outsiders, items, muted }
     }
 
-    /// Whether every record leaves as it came.
+    /// The items of a contact that may leave, unless all may.
+    pub(crate) fn items(&self, muted: bool) -> Option<&BTreeSet<ItemId>> {
+        if muted { Some(&self.muted) } else { self.items.as_ref() }
+    }
+
+    /// Whether every record leaves as it came, as far as nobody is restricted.
     pub(crate) fn ask_nothing(&self) -> bool {
         !self.ask_publishers() && self.items.is_none()
     }

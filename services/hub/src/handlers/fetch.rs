@@ -22,7 +22,7 @@ use wire::{
 
 use super::{Answer, Ask, Due, Step, Told, Trouble, metadata, topic_error};
 use crate::{
-    delivery::{self, Means, Passed, Source, Terms, Workbench},
+    delivery::{self, Means, Passed, Source, StopList, Terms, Workbench},
     refusal::Refusal,
     runs::{Leaving, Runs},
 };
@@ -115,6 +115,8 @@ struct Passing<'a> {
     terms: Arc<Terms>,
     extent: Extent,
     passed: Passed,
+    /// Numbers up to which the stop lists were whole: what was decided, and what reaches persons.
+    restrictions: (u64, u64),
 }
 
 impl Passing<'_> {
@@ -125,6 +127,7 @@ impl Passing<'_> {
             extent: self.extent,
             withheld: self.passed.withheld.total(),
             end: self.partition.high_watermark,
+            restrictions: self.restrictions,
         }
     }
 }
@@ -146,14 +149,20 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked, runs: &mut Runs) -> Re
     let snapshot = told.guard.snapshot();
     let mut without = Without::default();
     let candidates = judge(told, &asked, &view, runs, &mut without)?;
+    let stops = told.hub.stops.current(told.hub.gate.now());
     let mut bench = told.hub.benches.take();
-    let passing = prepare(told, candidates, &mut bench, &mut without).await;
+    let passing = match &stops {
+        Some(stops) => prepare(told, candidates, stops, &mut bench, &mut without).await,
+        None => unstopped(told, candidates, &mut without),
+    };
     // Written down before the bytes leave; what is not written down does not leave, and clients try again.
     let leaving = passing.iter().map(Passing::leaving).collect::<Vec<_>>();
     let durable = runs.deliver(&leaving, told.hub.gate.now()).await;
     if told.guard.snapshot() != snapshot {
         still(told, &passing)?;
     }
+    let now = told.hub.stops.current(told.hub.gate.now());
+    let restricted = !same_list(stops.as_ref(), now.as_ref());
     let mut patch = Patch::new();
     if view.session_id != 0
         && let Some(at) = view.session_at
@@ -173,6 +182,12 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked, runs: &mut Runs) -> Re
         if !durable {
             told.hub.metrics.refused(Refusal::Disclosure, told.api.name);
             view.deny(told.api, &mut patch, p.partition, ResponseError::KafkaStorageError.code())?;
+            continue;
+        }
+        if restricted && !still_unrestricted(told, &p, &made, now.as_ref()) {
+            // Disclosed already, which tells too much; the next fetch gets what is left.
+            told.hub.metrics.refused(Refusal::Restricted, told.api.name);
+            view.rewrite(&mut patch, p.partition, vec![(0..p.partition.records.len(), Bytes::new())]);
             continue;
         }
         let edits = edits(&p, &made);
@@ -229,6 +244,7 @@ fn judge<'a>(
 async fn prepare<'a>(
     told: &Told<'_>,
     candidates: Vec<Candidate<'a>>,
+    stops: &StopList,
     bench: &mut Workbench,
     without: &mut Without<'a>,
 ) -> Vec<Passing<'a>> {
@@ -260,17 +276,20 @@ async fn prepare<'a>(
                 partition: partition.index,
                 records: told.body.get(partition.records.clone()).unwrap_or_default(),
             };
-            let mut means = Means { programs: &told.hub.programs, look: &mut look, unsealed: told.hub.unsealed };
+            let mut means = Means { stops, programs: &told.hub.programs, look: &mut look, unsealed: told.hub.unsealed };
             match delivery::pass(source, &terms, &mut means, bench, room) {
                 Ok(passed) => match passed.extent {
-                    Some(extent) => passing.push(Passing { partition, permit, terms, extent, passed }),
+                    Some(extent) => {
+                        let restrictions = (stops.sequence(), stops.persons_sequence());
+                        passing.push(Passing { partition, permit, terms, extent, passed, restrictions });
+                    }
                     None if passed.more => later.push(partition),
                     // Not one whole batch: brokers do not send that; nothing of it leaves.
                     None => deny(partition, (Refusal::BrokerAnswer, ResponseError::KafkaStorageError)),
                 },
                 Err(delivery::Trouble::Needs(ids)) => {
-                    let items: BTreeSet<ItemId> = terms.items.iter().flatten().cloned().collect();
-                    schemas.extend(ids.into_iter().map(|id| (id, items.clone())));
+                    let items = |muted| terms.items(muted).cloned().unwrap_or_default();
+                    schemas.extend(ids.into_iter().map(|(id, muted)| (id, items(muted))));
                     lacking.push((partition, permit, terms));
                 }
                 Err(trouble) => deny(partition, refusal(&trouble)),
@@ -338,6 +357,52 @@ fn still(told: &Told<'_>, passing: &[Passing<'_>]) -> Result<(), Trouble> {
     Ok(())
 }
 
+/// Without a stop list in force it is not known whose records may leave: none do, and clients are told to try again.
+fn unstopped<'a>(told: &Told<'_>, candidates: Vec<Candidate<'a>>, without: &mut Without<'a>) -> Vec<Passing<'a>> {
+    for (partition, ..) in candidates {
+        told.hub.metrics.refused(Refusal::NoStopList, told.api.name);
+        without.denied.push((partition, ResponseError::KafkaStorageError.code()));
+    }
+    Vec::new()
+}
+
+fn same_list(before: Option<&StopList>, now: Option<&StopList>) -> bool {
+    match (before, now) {
+        (Some(before), Some(now)) => before.same(now),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// The stop list changed while the answer was made: whether the newest one would make the same of this partition.
+fn still_unrestricted(told: &Told<'_>, p: &Passing<'_>, made: &Bytes, now: Option<&StopList>) -> bool {
+    let (Some(now), Ok(mut look)) = (now, told.hub.keys.look()) else { return false };
+    let source = Source {
+        topic: p.permit.topic().as_str(),
+        partition: p.partition.index,
+        records: told.body.get(p.partition.records.clone()).unwrap_or_default(),
+    };
+    let mut means = Means { stops: now, programs: &told.hub.programs, look: &mut look, unsealed: told.hub.unsealed };
+    let room = usize::try_from(told.hub.limits.fetch_bytes).unwrap_or(usize::MAX);
+    let mut bench = told.hub.benches.take();
+    let again = delivery::pass(source, &p.terms, &mut means, &mut bench, room);
+    let same = again.is_ok_and(|again| {
+        let places = |passed: &Passed| passed.edits.iter().map(|(place, _)| place.clone()).collect::<Vec<_>>();
+        let bytes = |passed: &Passed, out: &[u8]| {
+            passed
+                .edits
+                .iter()
+                .flat_map(|(_, range)| out.get(range.clone()).unwrap_or_default().to_vec())
+                .collect::<Vec<u8>>()
+        };
+        again.end == p.passed.end
+            && places(&again) == places(&p.passed)
+            && bytes(&again, &bench.out) == bytes(&p.passed, made)
+    });
+    told.hub.benches.put(bench);
+    same
+}
+
 /// What is to be replaced in a partition's record set. A batch cut by `max_bytes` is of no use to a client, and its bytes
 /// are in no disclosure: it does not leave.
 fn edits(p: &Passing<'_>, made: &Bytes) -> Vec<(Range<usize>, Bytes)> {
@@ -359,7 +424,7 @@ async fn endpoints(told: &Told<'_>, range: &Range<usize>) -> Result<Option<Bytes
         let mut node = NodeEndpoint::decode(&mut rest, told.head.version).map_err(wrong)?;
         metadata::learn(told.hub, node.node_id, &node.host, node.port).await;
         if let Some((host, port)) = told.hub.cluster.advertise(node.node_id.0) {
-            node.host = StrBytes::from_string(host.to_owned());
+            node.host = StrBytes::from_string(host);
             node.port = i32::from(port);
             kept.extend_from_slice(&codec::bare(told.api, told.head.version, &node)?);
             many += 1;

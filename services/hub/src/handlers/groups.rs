@@ -78,7 +78,7 @@ pub(super) async fn coordinators(told: &Told<'_>, asked: Coordinators) -> Result
             metadata::learn(told.hub, body.node_id, &body.host, body.port).await;
             match told.hub.cluster.advertise(body.node_id.0) {
                 Some((host, port)) => {
-                    body.host = StrBytes::from_string(host.to_owned());
+                    body.host = StrBytes::from_string(host);
                     body.port = i32::from(port);
                 }
                 None => {
@@ -101,7 +101,7 @@ pub(super) async fn coordinators(told: &Told<'_>, asked: Coordinators) -> Result
         metadata::learn(told.hub, coordinator.node_id, &coordinator.host, coordinator.port).await;
         match told.hub.cluster.advertise(coordinator.node_id.0) {
             Some((host, port)) => {
-                coordinator.host = StrBytes::from_string(host.to_owned());
+                coordinator.host = StrBytes::from_string(host);
                 coordinator.port = i32::from(port);
             }
             None => *coordinator = nowhere(coordinator.key.clone(), away),

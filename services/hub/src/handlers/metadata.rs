@@ -65,7 +65,7 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked) -> Result<Answer, Trou
         .into_iter()
         .filter_map(|mut broker| {
             let (host, port) = told.hub.cluster.advertise(broker.node_id.0)?;
-            broker.host = StrBytes::from_string(host.to_owned());
+            broker.host = StrBytes::from_string(host);
             broker.port = i32::from(port);
             Some(broker)
         })
@@ -117,7 +117,7 @@ pub(super) async fn describe_cluster(told: &Told<'_>) -> Result<Answer, Trouble>
         .into_iter()
         .filter_map(|mut broker| {
             let (host, port) = told.hub.cluster.advertise(broker.broker_id.0)?;
-            broker.host = StrBytes::from_string(host.to_owned());
+            broker.host = StrBytes::from_string(host);
             broker.port = i32::from(port);
             Some(broker)
         })

@@ -108,11 +108,18 @@ pub(super) async fn client_config(
 fn write_configs(config: &ClientConfig, secret: &str, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     fs::create_dir_all(folder).map_err(file_error(folder))?;
     let json = format!("{:#}\n", config.kafkajs_json(secret));
-    let files = [
+    let trust_file = folder.canonicalize().map_err(file_error(folder))?.join(format!("{}.ca.pem", config.subscription));
+    let mut files = vec![
         (format!("{}.properties", config.subscription), config.java_properties(secret)),
-        (format!("{}.librdkafka.conf", config.subscription), config.librdkafka_conf(secret)),
+        (
+            format!("{}.librdkafka.conf", config.subscription),
+            config.librdkafka_conf(secret, &trust_file.display().to_string()),
+        ),
         (format!("{}.json", config.subscription), json),
     ];
+    if let Some(pem) = &config.trust {
+        files.push((format!("{}.ca.pem", config.subscription), pem.clone()));
+    }
     let mut written = Vec::new();
     for (name, text) in files {
         let path = folder.join(name);

@@ -1,12 +1,15 @@
 //! One file per noun.
 
+mod audit;
 mod cluster;
 mod company;
 mod credential;
 mod erasure;
 mod grant;
+mod keys;
 mod notice;
 mod policy_view;
+mod restriction;
 mod schema;
 mod session;
 
@@ -20,7 +23,7 @@ use crate::{
 
 /// Runs one command.
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
-    let context = Context::new(&cli.authority, cli.session_file, cli.json);
+    let context = Context::new(&cli.authority, cli.trust_file, cli.session_file, cli.json);
     match cli.command {
         Command::SignIn { operator, password_file } => session::sign_in(&context, operator, password_file).await,
         Command::SignOut => session::sign_out(&context),
@@ -33,11 +36,14 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::ClientConfig { subscription, secret_file, out } => {
             credential::client_config(&context, &subscription, secret_file, &out).await
         }
+        Command::Restriction(command) => restriction::run(&context, command).await,
         Command::Policy(command) => policy_view::run(&context, command).await,
         Command::Cluster(command) => cluster::run(&context, command).await,
         Command::Schema(command) => schema::run(&context, command).await,
         Command::Erase(args) => erasure::erase(&context, args).await,
         Command::Erasure(command) => erasure::run(&context, command).await,
+        Command::Keys(command) => keys::run(&context, command).await,
+        Command::Audit(command) => audit::run(&context, command).await,
         Command::Activity { limit } => activity(&context, limit).await,
     }
 }

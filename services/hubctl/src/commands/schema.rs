@@ -13,7 +13,7 @@ use crate::{
 pub(super) async fn run(context: &Context, command: SchemaCommand) -> Result<(), Failure> {
     match command {
         SchemaCommand::List => {
-            let client = context.anonymous();
+            let client = context.anonymous()?;
             let subjects: Vec<String> = client.get("/registry/subjects").await?;
             let mut all = Vec::new();
             for subject in subjects {
@@ -25,12 +25,12 @@ pub(super) async fn run(context: &Context, command: SchemaCommand) -> Result<(),
         }
         SchemaCommand::Show { subject } => {
             let schema: Value =
-                context.anonymous().get(&format!("/registry/subjects/{subject}/versions/latest/schema")).await?;
+                context.anonymous()?.get(&format!("/registry/subjects/{subject}/versions/latest/schema")).await?;
             output::text(&format!("{schema:#}"));
         }
         SchemaCommand::Check { subject, file } => {
             let path = format!("/registry/compatibility/subjects/{subject}/versions/latest?verbose=true");
-            let answer: Value = context.anonymous().post(&path, &body(&file)?).await?;
+            let answer: Value = context.anonymous()?.post(&path, &body(&file)?).await?;
             let compatible = answer.get("is_compatible").and_then(Value::as_bool) == Some(true);
             let messages = answer.get("messages").and_then(Value::as_array);
             let mut lines = vec![("compatible", compatible.to_string())];

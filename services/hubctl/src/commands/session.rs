@@ -17,7 +17,7 @@ pub(super) async fn sign_in(
     password_file: Option<PathBuf>,
 ) -> Result<(), Failure> {
     let password = read_secret(password_file.as_deref())?;
-    let mut client = context.anonymous();
+    let mut client = context.anonymous()?;
     let session = client.sign_in(&SignIn { operator, password }).await?;
     context.keep(&session)?;
     show(context, session);

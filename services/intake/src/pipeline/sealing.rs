@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bus::{Partitions, Record};
 use bytes::Bytes;
 use contract::avro::unframe;
-use seal::{Contact, ContactKey, KeyName, Place, Resolved, Scratch};
+use seal::{CacheError, Contact, ContactKey, KeyName, Place, Resolved, Scratch};
 
 use super::{
     Import,
@@ -32,14 +32,19 @@ impl Import {
         let contact = |index: &usize| rows.get(*index).map(|row| Contact::from(&row.contact));
         // Nobody needs these keys: they are asked for because the store says by them who was erased.
         let named = |contact| KeyName { contact, version: 1 };
-        let looked = async {
+        let looked = async || {
             let sealing: Vec<Contact> = sealing.iter().filter_map(contact).collect();
             let looking: Vec<KeyName> = looking.iter().filter_map(contact).map(named).collect();
             let mut found = self.app.keys.resolve_for_sealing(&sealing).await?;
             found.extend(self.app.keys.resolve(&looking).await?);
-            Ok::<_, seal::CacheError>(found)
+            Ok::<_, CacheError>(found)
         };
-        let found = match looked.await {
+        let mut found = looked().await;
+        if matches!(found, Err(CacheError::Stale)) && self.app.keys.refresh().await.is_ok() {
+            // Nobody looks for erasures any more when the service drains.
+            found = looked().await;
+        }
+        let found = match found {
             Ok(found) => found,
             Err(error) => {
                 tracing::warn!(%error, "the keys of a batch cannot be had");
