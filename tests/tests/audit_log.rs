@@ -128,6 +128,12 @@ async fn every_change_leaves_an_entry(rig: &Rig) {
     let id = proposed["id"].as_str().unwrap();
     changes.post(second, "/v1/audit/cosigners/{id}/confirm", id, &why).await;
     changes.post(first, "/v1/audit/cosigners/{id}/remove", id, &why).await;
+    let contact = "0123456789abcdef0123456789abcdef";
+    let restriction = json!({ "measure": "use", "reach": "contact", "contacts": [contact], "reason": "a request" });
+    let made = changes.post(first, "/v1/restrictions", "", &restriction).await;
+    changes.post(second, "/v1/restrictions/{id}/lift", &made["ids"][0].to_string(), &why).await;
+    let erasure = json!({ "contacts": [contact], "reason": "principal-request" });
+    changes.post(first, "/v1/erasures", "", &erasure).await;
     registry_changes(&mut changes).await;
     operator_changes(&mut changes).await;
 

@@ -69,7 +69,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("a/keys");
         let files = keygen(&folder).unwrap();
-        assert_eq!(files.len(), 5);
+        assert_eq!(files.len(), 7);
         for file in &files {
             assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
         }
