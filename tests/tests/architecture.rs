@@ -165,3 +165,18 @@ fn heavy_crates_stay_behind_one_of_ours() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+/// Two migrations of one version are one migration to the database: the second would never run.
+#[test]
+fn migrations_have_versions_of_their_own() {
+    let root = testkit::paths::root();
+    for owner in ["services/authority", "services/hub", "services/intake", "services/history", "libs/seal"] {
+        let mut versions = std::collections::BTreeSet::new();
+        for entry in std::fs::read_dir(root.join(owner).join("migrations")).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let version = name.split('_').next().unwrap().replace('-', "");
+            assert!(versions.insert(version), "{owner}: the version of {name} is taken");
+        }
+        assert!(!versions.is_empty(), "{owner}");
+    }
+}

@@ -346,7 +346,7 @@ async fn kill_9_loses_nothing_and_applies_nothing_twice() {
         flow.failures.load(Relaxed),
         begun.elapsed()
     );
-    let lying = BTreeMap::from([(CONTACT, rig.lying(CONTACT).await), (TRANSACTION, rig.lying(TRANSACTION).await)]);
+    let lying = BTreeMap::from([(CONTACT, rig.opened(CONTACT).await), (TRANSACTION, rig.opened(TRANSACTION).await)]);
     on_the_topics(&flow, &lying);
     delivered(&mut reader, &lying).await;
     disclosed(&rig, &reader).await;

@@ -13,8 +13,9 @@ use std::{
 };
 
 use bus::Record;
-use hub_rig::{ALPHA, CONTACT, PASSWORD, Rig, STOPS, TRANSACTION, create_topic};
+use hub_rig::{ALPHA, CONTACT, PASSWORD, Rig, STOPS, TRANSACTION, create_topic, sealer::At};
 use restriction::{Flags, Measure, Page, Reach};
+use seal::ContactKey;
 use testkit::clients::{Client, Event, Record as Got, Request, Running, run};
 
 const LONG: Duration = Duration::from_secs(60);
@@ -29,12 +30,21 @@ fn stop(measure: Measure) -> Flags {
     Flags::of(measure, Reach::Contact)
 }
 
-fn record(topic: &str, n: u64, value: &str) -> Record {
-    Record::new(topic.to_owned(), contact(n), value.to_owned()).header("publisher", "gamma")
+/// A record of each contact, sealed.
+async fn records(rig: &Rig, topic: &str, value: &str) -> Vec<Record> {
+    let ids: Vec<String> = (0..CONTACTS).map(contact).collect();
+    let keys = rig.sealer.keys(&ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    ids.into_iter().zip(keys).map(|(id, key)| sealed(rig, &key, topic, &id, value)).collect()
+}
+
+fn sealed(rig: &Rig, key: &ContactKey, topic: &str, id: &str, value: &str) -> Record {
+    let at = At { topic, partition: None, key: id, publisher: "gamma", kind: "contact" };
+    let value = rig.sealer.envelope(key, &at, value.as_bytes());
+    Record::new(topic.to_owned(), id.to_owned(), value).header("publisher", "gamma").header("kind", "contact")
 }
 
 async fn fill(rig: &Rig, topic: &str, value: &str) {
-    for result in rig.producer.send_all((0..CONTACTS).map(|n| record(topic, n, value)).collect()).await {
+    for result in rig.producer.send_all(records(rig, topic, value).await).await {
         result.unwrap();
     }
 }
@@ -84,7 +94,8 @@ async fn restricted_contacts_do_not_leave() {
     assert_eq!(rig.metric("hub_restrictions_entries", &[]).await, 2.0);
 
     // A record that does not say whose it is cannot be judged.
-    let nobodys = Record::new(CONTACT, "somebody", "x").header("publisher", "gamma");
+    let key = rig.sealer.keys(&[&contact(1)]).await.remove(0);
+    let nobodys = sealed(&rig, &key, CONTACT, "somebody", "x");
     rig.producer.send(nobodys).await.unwrap();
     assert_eq!(contacts(&read(&rig, Client::Confluent, CONTACT, "nobodys", whole - 2).await), all_but(&[3, 4]));
 
@@ -185,9 +196,10 @@ async fn nothing_is_delivered_at_or_after_the_watermark() {
     let done = Arc::new(AtomicBool::new(false));
     let producing = tokio::spawn({
         let (producer, done) = (rig.producer.clone(), Arc::clone(&done));
+        let records = records(&rig, CONTACT, "card").await;
         async move {
             while !done.load(Ordering::Relaxed) {
-                for result in producer.send_all((0..CONTACTS).map(|n| record(CONTACT, n, "card")).collect()).await {
+                for result in producer.send_all(records.clone()).await {
                     result.unwrap();
                 }
                 tokio::time::sleep(Duration::from_millis(40)).await;

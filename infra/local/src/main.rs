@@ -44,6 +44,9 @@ async fn run(command: Command) -> Result<ExitCode, LocalError> {
         Command::Restore { from } => {
             let stopped = backup::restore(&from).await?;
             println!("{}restored {}", if stopped { "stopped, " } else { "" }, from.display());
+            println!(
+                "the audit log goes on from the backup's: a fork of what was signed since, which its verifiers will find"
+            );
             println!("start it with `make up`: the authority replays all erasures before anything serves");
         }
         Command::Clean => {

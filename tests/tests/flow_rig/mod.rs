@@ -62,7 +62,7 @@ impl Rig {
         Producer::new(&self.kafka(), "tests", ProduceOptions::low_latency()).unwrap()
     }
 
-    /// Everything on a topic now, opened.
+    /// Everything on a topic now, as it lies there.
     pub async fn lying(&self, topic: &str) -> Vec<Lying> {
         let (cancel, all) = (CancellationToken::new(), Mutex::new(Vec::new()));
         let kafka = self.kafka();
@@ -75,7 +75,12 @@ impl Rig {
             _ => {}
         });
         tokio::time::timeout(DEADLINE, reading).await.unwrap().unwrap();
-        let mut all = all.into_inner().unwrap();
+        all.into_inner().unwrap()
+    }
+
+    /// The same, opened; all of it was published by the member.
+    pub async fn opened(&self, topic: &str) -> Vec<Lying> {
+        let mut all = self.lying(topic).await;
         let sealer = self.stack.keys.sealer().await.unwrap();
         let (publisher, kind) = (self.member.company.as_str(), topic.trim_start_matches("jointuse."));
         for record in &mut all {
