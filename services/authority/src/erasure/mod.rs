@@ -40,6 +40,7 @@ pub(crate) fn spawn(ctx: &Context, app: &AppState, key: SigningKey) -> Result<()
         key,
         check: ctx.health().register("erasures"),
     });
-    ctx.spawn("erasures", eraser.run(ctx.stopping()));
+    // Each step is on disk: the next start goes on.
+    ctx.spawn("erasures", eraser.run(ctx.draining()));
     Ok(())
 }
