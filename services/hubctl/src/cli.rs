@@ -1,19 +1,22 @@
 //! The grammar of the command line. Its help is the operators' manual.
 
 mod audit;
+mod erase;
+mod keys;
+mod restriction;
 
 use std::path::PathBuf;
 
-use authority_api::{erasure::ErasureReason, types::Manager};
+use authority_api::types::Manager;
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand};
-use jointuse::{CompanyId, ContactId, CorporateNumber, ItemId, Login, OperatorName, PurposeId, TopicName};
+use jointuse::{CompanyId, CorporateNumber, ItemId, Login, OperatorName, PurposeId, TopicName};
 use policy::Action;
-use restriction::{Measure, Reach};
-use seal::KekId;
-use uuid::Uuid;
 
 pub(crate) use audit::{AuditCommand, AuditLedger, AuditVerify, CosignerCommand};
+pub(crate) use erase::{EraseArgs, ErasureCommand};
+pub(crate) use keys::{KeysCommand, KeysFrom};
+pub(crate) use restriction::RestrictionCommand;
 
 /// Decide who shares what with whom in PERSOL's joint use, and see why.
 ///
@@ -125,56 +128,6 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct EraseArgs {
-    /// A contact id; may be given several times.
-    #[arg(long = "contact", required_unless_present = "contacts_file")]
-    pub(crate) contacts: Vec<ContactId>,
-    /// File with contact ids, one a line.
-    #[arg(long)]
-    pub(crate) contacts_file: Option<PathBuf>,
-    /// The person whose contacts they are, for the record.
-    #[arg(long)]
-    pub(crate) person: Option<Uuid>,
-    /// principal-request, no-longer-needed, unlawful or publisher-request.
-    #[arg(long, value_parser = reason)]
-    pub(crate) reason: ErasureReason,
-    /// Tell each step as it is done, and return when all are.
-    #[arg(long)]
-    pub(crate) wait: bool,
-}
-
-/// A word as the API has it.
-fn reason(word: &str) -> Result<ErasureReason, String> {
-    let unknown = "must be principal-request, no-longer-needed, unlawful or publisher-request";
-    serde_json::from_value(serde_json::Value::String(word.to_owned())).map_err(|_| unknown.to_owned())
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ErasureCommand {
-    /// List erasures, newest first.
-    List,
-    /// Show one.
-    Show {
-        /// Which.
-        id: Uuid,
-        /// Wait until it is finished.
-        #[arg(long)]
-        wait: bool,
-    },
-    /// Print the signed certificate of a finished one.
-    Certificate {
-        /// Which.
-        id: Uuid,
-        /// Also write it to this file.
-        #[arg(long)]
-        out: Option<PathBuf>,
-        /// PEM file of the authority's public policy key: verify the signature, and print what is in it.
-        #[arg(long)]
-        trusted: Vec<PathBuf>,
-    },
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Because {
     /// Why, in one sentence; kept with the activity.
     #[arg(long)]
@@ -186,64 +139,6 @@ pub(crate) struct MaybeBecause {
     /// Why, in one sentence; kept with the activity.
     #[arg(long, default_value = "")]
     pub(crate) reason: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct KeysFrom {
-    /// Configuration file of a service on this host, for its section [keys].
-    #[arg(long, env = "HUBCTL_KEYS_CONFIG")]
-    pub(crate) config: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeysCommand {
-    /// Make a key file (mode 0600) with one new key, which is current. What is there is never overwritten.
-    Create {
-        /// The file.
-        file: PathBuf,
-        /// Id of the key: a-z, 0-9, '-' and '.'.
-        #[arg(long, default_value = "kek-1")]
-        id: KekId,
-    },
-    /// Add a new key, to the key file or on the device. It wraps nothing before it is made current.
-    Add {
-        /// Its id.
-        id: KekId,
-        #[command(flatten)]
-        from: KeysFrom,
-    },
-    /// Make a key of the key file the one that wraps. Only when every service has the file: services read it again when
-    /// they meet a key that they do not know.
-    Use {
-        /// Which.
-        id: KekId,
-        #[command(flatten)]
-        from: KeysFrom,
-    },
-    /// How many contacts' keys are wrapped under each key-encryption key.
-    Status {
-        #[command(flatten)]
-        from: KeysFrom,
-    },
-    /// Wrap every contact's key under the current key-encryption key. Touches no record, disturbs no service, and can be
-    /// stopped and run again: it goes on where it was.
-    Rotate {
-        #[command(flatten)]
-        from: KeysFrom,
-        /// Keys in one transaction.
-        #[arg(long, default_value_t = 1_000)]
-        batch: u32,
-        /// Only say how many keys would be wrapped anew.
-        #[arg(long)]
-        plan: bool,
-    },
-    /// Say for good that nothing is wrapped under a key, and take it out of this host's key file. Refused while something is.
-    Retire {
-        /// Which.
-        id: KekId,
-        #[command(flatten)]
-        from: KeysFrom,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -507,68 +402,6 @@ pub(crate) enum CredentialCommand {
     },
     /// List credentials; never their secrets.
     List,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Restricting {
-    /// `use` or `provision`: no record leaves; `mail`: the e-mail address does not.
-    #[arg(long)]
-    pub(crate) measure: Measure,
-    /// `contact`, or `person`: every contact of the person that the contact belongs to.
-    #[arg(long, default_value = "contact")]
-    pub(crate) reach: Reach,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum RestrictionCommand {
-    /// Restrict a contact, at once. Undo: lift.
-    Add {
-        /// Contact id.
-        contact: ContactId,
-        #[command(flatten)]
-        what: Restricting,
-        #[command(flatten)]
-        because: Because,
-    },
-    /// Lift a restriction; takes another operator than the one who entered it.
-    Lift {
-        /// Which.
-        id: u64,
-        #[command(flatten)]
-        because: Because,
-    },
-    /// List restrictions by id, lifted ones too.
-    List {
-        /// Of this contact only.
-        #[arg(long)]
-        contact: Option<ContactId>,
-        /// Those with greater ids.
-        #[arg(long, default_value_t = 0)]
-        after: u64,
-        /// How many.
-        #[arg(long, default_value_t = 100)]
-        limit: u32,
-    },
-    /// Restrict all contacts of a file, one id a line. May be repeated after a failure.
-    Import {
-        /// The file.
-        file: PathBuf,
-        #[command(flatten)]
-        what: Restricting,
-        #[command(flatten)]
-        because: Because,
-    },
-    /// Prove that a restriction is kept: from which offset on nothing was delivered against it, and what history answered.
-    Proof {
-        /// Which.
-        id: u64,
-        /// Base URL of the hub's health and metrics.
-        #[arg(long, env = "HUB_ADMIN_URL", default_value = "http://127.0.0.1:9190")]
-        hub: String,
-        /// Base URL of history.
-        #[arg(long, env = "HISTORY_URL", default_value = "http://127.0.0.1:8083")]
-        history: String,
-    },
 }
 
 #[derive(Debug, Subcommand)]
