@@ -105,6 +105,7 @@ fn plain_text_across_machines_is_refused_at_start() {
                 ("KAFKA__PASSWORD_FILE", "/none"),
                 ("DATABASE__URL", "postgresql://x@127.0.0.1/x"),
                 ("POLICY__TRUSTED_KEYS", "/none.pem"),
+                ("RESTRICTIONS__KEY_FILE", "/none"),
             ] {
                 if name == Name::History {
                     command.env(format!("{prefix}__{key}"), value);
@@ -144,7 +145,7 @@ async fn the_database_is_spoken_to_in_tls(rig: &Rig) {
     let sql = "SELECT usename, bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                WHERE client_port IS NOT NULL AND usename <> 'admin' GROUP BY usename ORDER BY usename";
     let spoken = rig.stack.postgres.sql("postgres", sql).await.unwrap();
-    assert_eq!(spoken.trim(), "authority|t\nhistory|t\nhub|t\nintake|t");
+    assert_eq!(spoken.trim(), "authority|t\nhistory|t\nhub|t\nintake|t\nkeys|t");
 }
 
 async fn another_authority_is_not_believed(rig: &Rig) {
