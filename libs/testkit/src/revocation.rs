@@ -45,10 +45,10 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Begins to write directly to the broker, as its administrator.
+    /// Begins to write sealed records directly to the broker, as its administrator.
     ///
     /// # Errors
-    /// When the broker does not take the first record.
+    /// When the broker does not take the first record, or the key store gives no key.
     pub async fn start(stack: &Stack, topic: &str) -> Result<Self> {
         let failed = |answer: String| Error::Answer { what: "the stream".to_owned(), answer };
         let password = stack.directory().join("stream-password");
@@ -59,16 +59,17 @@ impl Stream {
         let kafka: KafkaConfig = serde_json::from_value(text).map_err(|error| failed(error.to_string()))?;
         let producer =
             Producer::new(&kafka, "stream", ProduceOptions::low_latency()).map_err(|e| failed(e.to_string()))?;
-        let topic: Arc<str> = topic.into();
-        let record = move || Record::new(Arc::clone(&topic), STREAMED, vec![7_u8; 400]);
-        let first = producer.send(record()).await.map_err(|error| failed(error.to_string()))?;
+        let sealer = stack.keys.sealer().await?;
+        let record = Record::new(Arc::from(topic), STREAMED, [&[0; 5][..], &[7; 400]].concat());
+        let record = sealer.seal(record.header("publisher", "4010401039979").header("kind", "transaction")).await?;
+        let first = producer.send(record.clone()).await.map_err(|error| failed(error.to_string()))?;
         let (stop, newest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(first.offset)));
         let (stopped, written) = (Arc::clone(&stop), Arc::clone(&newest));
         tokio::spawn(async move {
             let mut tick = tokio::time::interval(EVERY);
             while !stopped.load(Ordering::Relaxed) {
                 tick.tick().await;
-                if let Ok(delivery) = producer.send(record()).await {
+                if let Ok(delivery) = producer.send(record.clone()).await {
                     written.store(delivery.offset, Ordering::Relaxed);
                 }
             }
@@ -139,7 +140,9 @@ impl Reader {
             let (got, delivered) = watch::channel(None);
             let task = tokio::spawn(read(raw, topic.to_owned(), partition, offset, (tell, got)));
             let mut reader = Self { seen, delivered, task };
-            reader.reaches(offset, Duration::from_secs(5)).await.ok().map(|_| reader)
+            let delivered = reader.delivered.wait_for(Option::is_some);
+            let got = matches!(tokio::time::timeout(Duration::from_secs(5), delivered).await, Ok(Ok(_)));
+            got.then_some(reader)
         })
         .await
     }
