@@ -158,7 +158,8 @@ impl<'a> Envelope<'a> {
         }
         let aad = scratch.bind(&self.header, place).ok_or(OpenError::NoPartition)?;
         // aws-lc checks the tag after decrypting, and on a mismatch clears the output before it returns.
-        key.aead()
+        key.expand()
+            .ok_or(OpenError::Refused)?
             .open_separate_gather(
                 Nonce::assume_unique_for_key(*self.nonce),
                 Aad::from(aad),
@@ -206,7 +207,7 @@ pub(crate) fn write(
     scratch: &mut Scratch,
     out: &mut Vec<u8>,
 ) -> Option<()> {
-    let aad = scratch.bind(&header, place)?;
+    let (aad, aead) = (scratch.bind(&header, place)?, key.expand()?);
     let start = out.len();
     // All at once, so that no copy of the datum is left behind in a buffer that was outgrown.
     out.reserve(OVERHEAD + datum.len());
@@ -215,7 +216,7 @@ pub(crate) fn write(
     out.extend_from_slice(datum);
     let body = out.get_mut(start + HEADER..)?;
     let nonce = Nonce::assume_unique_for_key(nonce);
-    let Ok(tag) = key.aead().seal_in_place_separate_tag(nonce, Aad::from(aad), body) else {
+    let Ok(tag) = aead.seal_in_place_separate_tag(nonce, Aad::from(aad), body) else {
         zeroize::Zeroize::zeroize(body);
         out.truncate(start);
         return None;

@@ -35,6 +35,9 @@ pub enum OpenError {
     /// The tag does not fit: altered, cut, or moved from another topic, partition, key, publisher or kind.
     #[error("the envelope is not authentic: it was altered, cut or moved")]
     NotAuthentic,
+    /// Out of memory.
+    #[error("the cipher refused the key")]
+    Refused,
 }
 
 /// A datum could not be sealed.

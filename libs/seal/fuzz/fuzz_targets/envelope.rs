@@ -8,7 +8,7 @@ use seal::{Contact, ContactKey, DataKey, Envelope, KeyName, OVERHEAD, Place, Scr
 
 static KEY: LazyLock<ContactKey> = LazyLock::new(|| {
     let name = KeyName { contact: Contact::new(*b"0123456789abcdef"), version: 1 };
-    ContactKey::new(name, &DataKey::random().unwrap()).unwrap()
+    ContactKey::new(name, DataKey::random().unwrap())
 });
 
 const PLACE: Place<'static> =

@@ -20,7 +20,7 @@ fn key(contact: Contact, version: u32) -> ContactKey {
         bytes.iter_mut().zip(0..).for_each(|(byte, n)| *byte = n);
         Ok(())
     });
-    ContactKey::new(KeyName { contact, version }, &bytes.unwrap()).unwrap()
+    ContactKey::new(KeyName { contact, version }, bytes.unwrap())
 }
 
 fn seal(place: &Place<'_>, datum: &[u8]) -> Vec<u8> {

@@ -26,7 +26,7 @@ impl KeyStore {
         };
         let names: Vec<KeyName> = moment.contacts.iter().filter_map(unknown).collect();
         if names.is_empty() {
-            return self.expand(moment).await;
+            return self.unwrap_read(moment).await;
         }
         let wrapped = self.wrap_fresh(names).await?;
         let create = move |conn: &mut diesel::PgConnection| {
@@ -36,7 +36,7 @@ impl KeyStore {
             Ok::<_, KeyError>(db::keys::states(conn, &contacts)?)
         };
         let moment = self.store.run_tx("keys_create", create).await?;
-        self.expand(moment).await
+        self.unwrap_read(moment).await
     }
 
     /// Gives contacts that have keys a new version, by which is sealed from now on; the old ones go on opening what they
@@ -57,7 +57,7 @@ impl KeyStore {
         };
         let names: Vec<KeyName> = moment.contacts.iter().filter_map(next).collect();
         if names.is_empty() {
-            return self.expand(moment).await;
+            return self.unwrap_read(moment).await;
         }
         let wrapped = self.wrap_fresh(names).await?;
         let renew = move |conn: &mut diesel::PgConnection| {
@@ -67,7 +67,7 @@ impl KeyStore {
             Ok::<_, KeyError>(db::keys::states(conn, &contacts)?)
         };
         let moment = self.store.run_tx("keys_renew", renew).await?;
-        self.expand(moment).await
+        self.unwrap_read(moment).await
     }
 }
 

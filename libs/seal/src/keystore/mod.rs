@@ -82,7 +82,7 @@ impl KeyStore {
             .store
             .read("keys_get", move |conn| db::keys::read_states(conn, &contacts).map_err(KeyError::from))
             .await?;
-        self.expand(moment).await
+        self.unwrap_read(moment).await
     }
 
     /// The key-encryption key that wraps here.
@@ -129,24 +129,24 @@ impl KeyStore {
         proven.into_iter().try_for_each(|proof| proof.map(drop)).map_err(KeyError::from)
     }
 
-    /// Unwraps and expands what was read.
-    async fn expand(&self, moment: Moment) -> Result<Answers, KeyError> {
+    /// Unwraps what was read.
+    async fn unwrap_read(&self, moment: Moment) -> Result<Answers, KeyError> {
         let kek = Arc::clone(&self.kek);
         blocking(move || {
             let wrapped: Vec<Wrapped> =
                 moment.contacts.values().flat_map(|stored| stored.keys().iter().cloned()).collect();
-            let mut expanded: BTreeMap<Contact, Vec<_>> = BTreeMap::new();
+            let mut unwrapped: BTreeMap<Contact, Vec<_>> = BTreeMap::new();
             for (name, key) in wrapped.iter().map(|key| key.name).zip(unwrap_all(&*kek, &wrapped)?) {
                 let key = match key {
-                    Ok(key) => Ok(Arc::new(ContactKey::new(name, &key)?)),
+                    Ok(key) => Ok(Arc::new(ContactKey::new(name, key))),
                     Err(error) => Err(Arc::new(error)),
                 };
-                expanded.entry(name.contact).or_default().push((name.version, key));
+                unwrapped.entry(name.contact).or_default().push((name.version, key));
             }
             let state = |(contact, stored)| {
                 let state = match stored {
                     Stored::Keys(_) => {
-                        let versions = expanded.remove(&contact).and_then(Versions::new);
+                        let versions = unwrapped.remove(&contact).and_then(Versions::new);
                         versions.map_or(KeyState::Unknown, KeyState::Keys)
                     }
                     Stored::Erased => KeyState::Erased,
