@@ -69,6 +69,9 @@ packages=(
   python3-venv kcat curl iproute2 util-linux procps softhsm2
 )
 
+# `setup.sh profile`: what `make profile` needs beside that.
+[[ ${1:-} != profile ]] || packages+=(linux-perf)
+
 as_root() {
   if ((EUID == 0)); then "$@"
   elif command -v sudo >/dev/null; then sudo "$@"

@@ -31,7 +31,7 @@ def main() -> None:
             "check.crcs": False,
         }
     )
-    consumer.assign([TopicPartition(want["topic"], partition, 0) for partition in range(want["partitions"])])
+    consumer.assign([TopicPartition(want["topic"], partition, offset) for partition, offset in enumerate(want["begin"])])
     left, size, first = want["count"], 0, 0.0
     while left > 0:
         batch = consumer.consume(min(left, 10000), timeout=30)

@@ -27,16 +27,17 @@ def main() -> None:
     _, high = consumer.get_watermark_offsets(TopicPartition(want["topic"], 0), timeout=30)
     consumer.assign([TopicPartition(want["topic"], 0, high)])
     ages = []
-    pad = b"x" * max(0, want["size"] - 8)
+    value = bytes.fromhex(want["value"])
+    headers = [(name, text.encode()) for name, text in want["headers"]]
     for number in range(want["count"] + 20):
         sent = time.perf_counter_ns()
-        producer.produce(want["topic"], sent.to_bytes(8, "big") + pad, partition=0)
+        producer.produce(want["topic"], value, want["key"], partition=0, headers=headers)
         producer.poll(0)
         message = consumer.poll(30)
         if message is None or message.error():
             sys.exit("no record within 30 s" if message is None else str(message.error()))
         if number >= 20:
-            ages.append((time.perf_counter_ns() - int.from_bytes(message.value()[:8], "big")) / 1000)
+            ages.append((time.perf_counter_ns() - sent) / 1000)
         time.sleep(0.001)
     ages.sort()
     print(json.dumps({"p50_us": ages[len(ages) // 2], "p99_us": ages[len(ages) * 99 // 100], "count": len(ages)}))

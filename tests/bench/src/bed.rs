@@ -53,11 +53,18 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
+    /// Contacts whose keys the hub keeps: fewer than by default, so that a topic whose keys are not at hand is soon written.
+    pub(crate) const KEYS: u64 = 100_000;
+
     /// Starts all of it.
     pub(crate) async fn start() -> Result<Self> {
         let forwarder_port = ports::free()?;
         // What other tools write is not sealed, and measures the way of bytes that are not changed.
-        let builder = Stack::builder().env(Name::Hub, "HUB__KEYS__UNSEALED", "accept");
+        let builder = Stack::builder().env(Name::Hub, "HUB__KEYS__UNSEALED", "accept").env(
+            Name::Hub,
+            "HUB__KEYS__CACHE__MAX_CONTACTS",
+            Self::KEYS.to_string(),
+        );
         let stack = builder.forwarded_from(forwarder_port).start().await?;
         let to = stack.kafka.forward_port().ok_or(Failure::Setup("the broker has no forward listener"))?;
         let me = std::env::current_exe().map_err(|_| Failure::Setup("no path of this program"))?;

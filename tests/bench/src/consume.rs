@@ -12,6 +12,7 @@ use testkit::{
 use crate::{
     Failure, Result,
     bed::{Bed, Way, script},
+    sealed::Begin,
     usage::{cpu_seconds, median},
 };
 
@@ -36,6 +37,24 @@ struct Figure {
     cpu_per_gb: Option<f64>,
 }
 
+/// A client that reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Client {
+    Librdkafka,
+    Java,
+}
+
+impl Client {
+    pub(crate) const ALL: [Self; 2] = [Self::Librdkafka, Self::Java];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Librdkafka => "librdkafka",
+            Self::Java => "java",
+        }
+    }
+}
+
 /// Runs `runs` interleaved rounds, each way once per round, and reports medians. The topics of the catalogue are used, one
 /// per size, because the hub lets nobody read another.
 pub(crate) async fn run(bed: &mut Bed, runs: usize, percent: u64) -> Result<Vec<Row>> {
@@ -44,18 +63,18 @@ pub(crate) async fn run(bed: &mut Bed, runs: usize, percent: u64) -> Result<Vec<
     for ((size, count), topic) in SIZES.into_iter().zip(topics) {
         let count = count * percent / 100;
         fill(bed, topic, size, count).await?;
-        for client in ["librdkafka", "java"] {
+        for client in Client::ALL {
             let mut figures: BTreeMap<Way, Vec<Figure>> = BTreeMap::new();
             for round in 0..=runs {
                 for way in Way::ALL {
-                    let figure = read(bed, client, way, topic, size, count).await?;
+                    let figure = figure(bed, client, way, topic, size, count).await?;
                     // The first round warms caches, pages and connections.
                     if round > 0 {
                         figures.entry(way).or_default().push(figure);
                     }
                 }
             }
-            rows.extend(summary(client, size, &figures));
+            rows.extend(summary(client.name(), size, &figures));
         }
     }
     Ok(rows)
@@ -93,23 +112,52 @@ async fn fill(bed: &mut Bed, topic: &str, size: usize, count: u64) -> Result<()>
     Ok(())
 }
 
-async fn read(bed: &mut Bed, client: &str, way: Way, topic: &str, size: usize, count: u64) -> Result<Figure> {
-    let before = bed.between(way).and_then(cpu_seconds);
-    let (records, seconds) = match client {
-        "librdkafka" => librdkafka(bed, way, topic, count).await?,
-        _ => java(bed, way, topic, count).await?,
-    };
-    let after = bed.between(way).and_then(cpu_seconds);
-    let gb = count as f64 * size as f64 / 1e9;
-    let cpu_per_gb = before.zip(after).map(|(before, after)| (after - before) / gb);
-    Ok(Figure { records_per_second: records / seconds, cpu_per_gb })
+async fn figure(bed: &mut Bed, client: Client, way: Way, topic: &str, size: usize, count: u64) -> Result<Figure> {
+    let (records_per_second, cpu) = read(bed, client, way, topic, &Begin::new(), count).await?;
+    Ok(Figure { records_per_second, cpu_per_gb: cpu.map(|cpu| cpu / (count as f64 * size as f64 / 1e9)) })
 }
 
-pub(crate) async fn librdkafka(bed: &mut Bed, way: Way, topic: &str, count: u64) -> Result<(f64, f64)> {
+/// Reads so many records, from the beginning of each partition unless told: records a second, and the processor time of
+/// what stands between.
+pub(crate) async fn read(
+    bed: &mut Bed,
+    client: Client,
+    way: Way,
+    topic: &str,
+    begin: &Begin,
+    count: u64,
+) -> Result<(f64, Option<f64>)> {
+    let group = format!("ju.{}.perf-{}", bed.login(way).id, chrono::Utc::now().timestamp_micros());
+    if client == Client::Java && !begin.is_empty() {
+        place(bed, &group, topic, begin).await?;
+    }
+    let before = bed.between(way).and_then(cpu_seconds);
+    let (records, seconds) = match client {
+        Client::Librdkafka => librdkafka(bed, way, topic, begin, count).await?,
+        Client::Java => java(bed, way, topic, &group, count).await?,
+    };
+    let after = bed.between(way).and_then(cpu_seconds);
+    Ok((records / seconds, before.zip(after).map(|(before, after)| after - before)))
+}
+
+/// Puts a group to where it is to begin.
+async fn place(bed: &mut Bed, group: &str, topic: &str, begin: &Begin) -> Result<()> {
+    let file = bed.stack.directory().join("begin.csv");
+    let lines: String = begin.iter().map(|(partition, offset)| format!("{topic},{partition},{offset}\n")).collect();
+    std::fs::write(&file, lines).map_err(|_| Failure::Setup("no file with offsets"))?;
+    let file = file.display().to_string();
+    let args = ["--group", group, "--reset-offsets", "--from-file", &file, "--execute"];
+    bed.stack.kafka.tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", &args).await?;
+    Ok(())
+}
+
+async fn librdkafka(bed: &mut Bed, way: Way, topic: &str, begin: &Begin, count: u64) -> Result<(f64, f64)> {
     let mut request = bed.request(way, topic);
     if let Some(fields) = request.as_object_mut() {
+        let begin: Vec<i64> =
+            (0..i32::from(PARTITIONS)).map(|partition| begin.get(&partition).copied().unwrap_or(0)).collect();
         fields.insert("count".into(), json!(count));
-        fields.insert("partitions".into(), json!(PARTITIONS));
+        fields.insert("begin".into(), json!(begin));
     }
     let launch = Launch::new(paths::python()?).args([script("consume.py").display().to_string(), request.to_string()]);
     let answer: Value =
@@ -119,16 +167,16 @@ pub(crate) async fn librdkafka(bed: &mut Bed, way: Way, topic: &str, count: u64)
 }
 
 /// ConsumerPerformance of Apache Kafka: its fetch rate leaves the rebalance out.
-async fn java(bed: &mut Bed, way: Way, topic: &str, count: u64) -> Result<(f64, f64)> {
+async fn java(bed: &mut Bed, way: Way, topic: &str, group: &str, count: u64) -> Result<(f64, f64)> {
     let bootstrap = bed.bootstrap(way);
     let folder = bed.stack.directory().join("java");
     std::fs::create_dir_all(&folder).map_err(|_| Failure::Setup("no folder for client properties"))?;
     let properties = folder.join(format!("{}.properties", way.name()));
-    let text = testkit::kafka::java_properties(&bootstrap, bed.reader().login.as_str(), &bed.reader().secret);
+    let login = bed.login(way);
+    let text = testkit::kafka::java_properties(&bootstrap, login.login.as_str(), &login.secret);
     std::fs::write(&properties, text).map_err(|_| Failure::Setup("no client properties"))?;
-    let group = format!("ju.{}.perf-{}", bed.reader().id, chrono::Utc::now().timestamp_micros());
     let (properties, count) = (properties.display().to_string(), count.to_string());
-    let args = ["--bootstrap-server", &bootstrap, "--topic", topic, "--num-records", &count, "--group", &group];
+    let args = ["--bootstrap-server", &bootstrap, "--topic", topic, "--num-records", &count, "--group", group];
     let args = [args.as_slice(), &["--command-config", &properties, "--timeout", "60000", "--hide-header"]].concat();
     let text = bed.stack.kafka.java("org.apache.kafka.tools.ConsumerPerformance", &args, "").await?;
     // start, end, MB, MB/s, records, records/s, rebalance ms, fetch ms, MB/s of fetch, records/s of fetch

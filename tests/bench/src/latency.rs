@@ -11,8 +11,12 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use crate::{
     Failure, Result,
     bed::{Bed, Way, script},
+    sealed::Writer,
     usage::{median, resident_mib},
 };
+
+const TOPIC: &str = "jointuse.behaviour";
+const WAYS: [Way; 3] = [Way::Direct, Way::Forwarder, Way::Opened];
 
 /// One way's ages.
 #[derive(Debug, Serialize)]
@@ -27,12 +31,20 @@ pub(crate) struct Row {
 /// Interleaved rounds; medians of each round's p50 and p99.
 pub(crate) async fn run(bed: &mut Bed, runs: usize) -> Result<Vec<Row>> {
     let mut figures: Vec<(Way, f64, f64)> = Vec::new();
+    // The same sealed record again and again: what differs is the way.
+    let record = Writer::new(bed, TOPIC).await?.one().await?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers = record.headers.iter().map(|(name, value)| json!([name, text(value)])).collect::<Vec<_>>();
+    let value: String = record.value.iter().flatten().map(|byte| format!("{byte:02x}")).collect();
+    let key = record.key.as_deref().map(text).unwrap_or_default();
     for _ in 0..runs {
-        for way in Way::ALL {
-            let mut request = bed.request(way, "jointuse.behaviour");
+        for way in WAYS {
+            let mut request = bed.request(way, TOPIC);
             if let Some(fields) = request.as_object_mut() {
                 fields.insert("count".into(), json!(1000));
-                fields.insert("size".into(), json!(400));
+                fields.insert("key".into(), json!(key));
+                fields.insert("headers".into(), json!(headers));
+                fields.insert("value".into(), json!(value));
             }
             let launch =
                 Launch::new(paths::python()?).args([script("latency.py").display().to_string(), request.to_string()]);
@@ -45,7 +57,7 @@ pub(crate) async fn run(bed: &mut Bed, runs: usize) -> Result<Vec<Row>> {
     let of = |way: Way, pick: fn(&(Way, f64, f64)) -> f64| {
         median(&figures.iter().filter(|f| f.0 == way).map(pick).collect::<Vec<_>>()).unwrap_or(f64::NAN)
     };
-    Ok(Way::ALL
+    Ok(WAYS
         .into_iter()
         .map(|way| Row {
             way: way.name(),

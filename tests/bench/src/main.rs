@@ -10,10 +10,13 @@ mod forwarder;
 mod history;
 mod intake;
 mod latency;
+mod profile;
 mod report;
 mod restriction;
 mod revocation;
 mod rewriting;
+mod scale;
+mod sealed;
 mod usage;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -48,6 +51,11 @@ enum Command {
     /// Forward bytes; started by the benchmark itself.
     #[command(hide = true)]
     Forward { listen: SocketAddr, to: SocketAddr },
+    /// Sample the hub with `perf` while it opens sealed records (`make profile` draws it).
+    Profile {
+        /// Where `perf` puts its samples.
+        data: PathBuf,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,6 +68,7 @@ enum Part {
     Revocation,
     Restriction,
     Rewriting,
+    Scale,
 }
 
 /// All figures of a run.
@@ -76,21 +85,21 @@ pub(crate) struct Report {
     revocation: Option<revocation::Row>,
     restriction: Option<restriction::Row>,
     rewriting: Vec<rewriting::Row>,
+    scale: Vec<scale::Row>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Some(Command::Forward { listen, to }) = cli.command {
-        return match forwarder::run(listen, to).await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        };
-    }
-    match measure(&cli).await {
-        Ok(report) => report::print(&report, &cli.out),
-        Err(failure) => report::failed(&failure),
-    }
+    let done = match &cli.command {
+        Some(Command::Forward { listen, to }) => {
+            let forwarded = forwarder::run(*listen, *to).await;
+            return if forwarded.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        Some(Command::Profile { data }) => profile::run(data).await.map(|()| ExitCode::SUCCESS),
+        None => measure(&cli).await.map(|report| report::print(&report, &cli.out)),
+    };
+    done.unwrap_or_else(|failure| report::failed(&failure))
 }
 
 async fn measure(cli: &Cli) -> Result<Report> {
@@ -130,9 +139,13 @@ async fn measure(cli: &Cli) -> Result<Report> {
         report::say("consume: 100, 400 and 1,000 bytes, librdkafka and Java, three ways");
         report.consume = consume::run(&mut bed, cli.runs, cli.percent).await?;
     }
+    if wanted(Part::Scale) {
+        report::say("scale: a hundred thousand sealed records and ten million");
+        report.scale = scale::run(&mut bed, cli.runs, cli.percent).await?;
+    }
     // Last: from here on the hub looks at the publisher of every record.
     if wanted(Part::Rewriting) {
-        report::say("rewriting: contacts withheld and blanked, beside a direct read and the forwarder");
+        report::say("rewriting: sealed contacts opened, withheld and blanked, beside a direct read and the forwarder");
         report.rewriting = rewriting::run(&mut bed, cli.runs, cli.percent).await?;
     }
     Ok(report)
