@@ -13,7 +13,7 @@ FUZZED  := wire contract seal
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test up status logs down backup restore clean bench fuzz fmt lint doc deny
+.PHONY: help setup build demo test up status logs down backup restore clean bench chaos fuzz fmt lint doc deny
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -58,6 +58,11 @@ clean: $(LOCAL) ## Stop the stack and remove its data and logs; downloads and th
 bench: setup ## Measure the hub, the intake and the history beside their limits (docs/benchmarks.md)
 	$(CARGO) build --workspace --release
 	target/release/bench
+
+FAULTS ?= 1000
+chaos: setup ## Make FAULTS faults on the whole stack and judge every delivered byte (SEED=n repeats; docs/how-to/chaos.md)
+	$(CARGO) build --workspace --profile $(PROFILE)
+	@target/$(BUILT)/chaos --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
 
 fuzz: ## Fuzz every decoder for FUZZ_SECONDS each (libs/*/fuzz/README.md)
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
