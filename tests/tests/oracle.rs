@@ -2,6 +2,7 @@
 //! beside every byte that its client was given. `JOINTUSE_SEED` draws other faults.
 
 use chaos::{Plan, schedule::Fault};
+use tokio_util::sync::CancellationToken;
 
 const FAULTS: usize = 36;
 /// The day on which the amended Act came into force.
@@ -10,7 +11,8 @@ const SEED: u64 = 20_170_530;
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_and_nothing_leaves_that_must_not() {
     let seed = std::env::var("JOINTUSE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(SEED);
-    let report = chaos::run(Plan { seed, faults: FAULTS, progress: |what| println!("{what}") }).await.unwrap();
+    let (enough, progress): (_, fn(&str)) = (CancellationToken::new(), |what| println!("{what}"));
+    let report = chaos::run(Plan { seed, faults: FAULTS, enough, progress }).await.unwrap();
     println!("{}", report.text());
     assert!(!report.failed(), "seed {seed}: see above");
     // A run in which nothing happened would prove nothing.

@@ -53,7 +53,13 @@ type Plan = (&'static str, Client, bool, &'static [&'static str], &'static [&'st
 
 const PLANS: [Plan; 4] = [
     ("acme", Client::Confluent, false, &TOPICS, &[]),
-    ("beta", Client::KafkaJs, false, &TOPICS, &["organisation.email", "organisation.telephone", "organisation.address"]),
+    (
+        "beta",
+        Client::KafkaJs,
+        false,
+        &TOPICS,
+        &["organisation.email", "organisation.telephone", "organisation.address"],
+    ),
     ("gamma", Client::Java, true, &[CONTACT], &["person.name", "organisation.title", "organisation.fax"]),
     ("delta", Client::Confluent, true, &TOPICS, &["history.transactions", "organisation.department"]),
 ];
@@ -117,14 +123,17 @@ impl Bed {
 
 /// Everything is told and heard quickly, so that many faults fit into a run.
 fn builder() -> StackBuilder {
-    let mut builder = Stack::builder()
-        .brokers(BROKERS)
-        .policy_validity(10, 2)
-        .env(Name::Authority, "AUTHORITY__ERASURES__HEARD_WITHIN_MS", "2000");
+    let mut builder = Stack::builder().brokers(BROKERS).policy_validity(10, 2).env(
+        Name::Authority,
+        "AUTHORITY__ERASURES__HEARD_WITHIN_MS",
+        "2000",
+    );
     for (name, prefix) in [(Name::Hub, "HUB"), (Name::Intake, "INTAKE"), (Name::History, "HISTORY")] {
-        builder = builder
-            .env(name, &format!("{prefix}__KEYS__CACHE__POLL_MS"), "100")
-            .env(name, &format!("{prefix}__KEYS__CACHE__MAX_STALENESS_MS"), "2000");
+        builder = builder.env(name, &format!("{prefix}__KEYS__CACHE__POLL_MS"), "100").env(
+            name,
+            &format!("{prefix}__KEYS__CACHE__MAX_STALENESS_MS"),
+            "2000",
+        );
     }
     builder
 }

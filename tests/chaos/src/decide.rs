@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use authority_api::{
     ClientError,
     erasure::{Erasure, ErasureReason, ErasureStep, NewErasure},
-    types::{Company, GrantView, MadeRestrictions, NewRestrictions, Notice, NoticeState, PolicyView, Reason, Restriction},
+    types::{
+        Company, GrantView, MadeRestrictions, NewRestrictions, Notice, NoticeState, PolicyView, Reason, Restriction,
+    },
 };
 use jointuse::ContactId;
 use restriction::{Measure, Reach};
@@ -112,10 +114,7 @@ async fn step<T: DeserializeOwned>(desk: &Desk, second: bool, path: &str) -> Tol
 
 /// What a suspended or withdrawn company loses: its records are withheld, and its subscription is refused.
 fn company(slug: &str) -> Vec<(Whom, Effect)> {
-    vec![
-        (Whom::Publisher(slug.to_owned()), Effect::Withhold),
-        (Whom::Company(slug.to_owned()), Effect::Refuse),
-    ]
+    vec![(Whom::Publisher(slug.to_owned()), Effect::Withhold), (Whom::Company(slug.to_owned()), Effect::Refuse)]
 }
 
 /// Suspends a subscription for so long.

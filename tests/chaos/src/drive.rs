@@ -305,8 +305,7 @@ impl Driver {
 
     /// As a supervisor would: services that could not go on without what they stand on, and brokers that have stopped.
     fn restart_what_ended(&mut self) -> Result<()> {
-        let held: BTreeSet<Lane> =
-            self.held.iter().filter(|held| held.undo.is_some()).map(|held| held.lane).collect();
+        let held: BTreeSet<Lane> = self.held.iter().filter(|held| held.undo.is_some()).map(|held| held.lane).collect();
         for service in self.bed.stack.services() {
             if !held.contains(&Lane::Service(service.name())) && !service.is_running() {
                 let log = std::fs::read_to_string(service.log()).unwrap_or_default();

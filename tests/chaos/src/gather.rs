@@ -1,10 +1,6 @@
 //! What lies on the topics and stands in the ledger in the end.
 
-use std::{
-    collections::BTreeMap,
-    sync::Mutex,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use bus::TailEvent;
 use jointuse::Kind;
@@ -84,6 +80,9 @@ pub async fn lying(bed: &Bed, sealer: &Sealer, written: &Written) -> Result<BTre
     Ok(lying)
 }
 
+/// A range in a partition of a topic.
+type Placed = ((String, i32), Range);
+
 /// The hub's disclosures by subscription. One that stayed open because the hub was killed may have gone on until then.
 ///
 /// # Errors
@@ -92,7 +91,7 @@ pub async fn ranges(bed: &Bed, hub_ends: &[Micros]) -> Result<BTreeMap<String, R
     let sql = "SELECT subscription, topic, partition, first_offset, last_offset, (extract(epoch FROM at) * 1000000)::bigint, \
                (extract(epoch FROM until) * 1000000)::bigint, open, snapshot, restrictions FROM disclosure";
     let rows = bed.stack.postgres.sql("hub", sql).await?;
-    let mut all: BTreeMap<String, Vec<((String, i32), Range)>> = BTreeMap::new();
+    let mut all: BTreeMap<String, Vec<Placed>> = BTreeMap::new();
     for row in rows.lines().filter(|row| !row.is_empty()) {
         let columns: Vec<&str> = row.split('|').collect();
         let number = |index: usize| columns[index].parse::<i64>().unwrap_or_else(|_| panic!("{row}"));

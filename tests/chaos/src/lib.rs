@@ -25,6 +25,7 @@ use std::{
 };
 
 use testkit::{Result, seeded::Seeded, stack::Name};
+use tokio_util::sync::CancellationToken;
 
 use bed::{Bed, now};
 use drive::Driver;
@@ -38,10 +39,12 @@ use report::Report;
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// What to do.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     pub seed: u64,
     pub faults: usize,
+    /// When cancelled, no more faults are made, and what was done so far is judged.
+    pub enough: CancellationToken,
     /// Is told what is being done.
     pub progress: fn(&str),
 }
@@ -57,7 +60,8 @@ pub async fn run(plan: Plan) -> Result<Report> {
     let pool = Arc::new(Mutex::new(Pool::new(Seeded::new(plan.seed ^ 1))));
     let written = Arc::new(Written::default());
     let heard = Heard::default();
-    let watching = tokio::spawn(heard.clone().watch(bed.stack.http(), format!("{}/metrics", bed.stack.hub_admin_url())));
+    let watching =
+        tokio::spawn(heard.clone().watch(bed.stack.http(), format!("{}/metrics", bed.stack.hub_admin_url())));
     let publisher = Publisher::new(&bed, Arc::clone(&written)).await?;
     let publishing = [
         tokio::spawn(publisher.clone().run(Arc::clone(&pool), Seeded::new(plan.seed ^ 2))),
@@ -77,6 +81,9 @@ pub async fn run(plan: Plan) -> Result<Report> {
 
     let faults = Instant::now();
     for (number, planned) in schedule::schedule(plan.seed, plan.faults).iter().enumerate() {
+        if plan.enough.is_cancelled() {
+            break;
+        }
         driver.make(planned).await?;
         if number % 25 == 24 || number + 1 == plan.faults {
             let delivered: usize = driver.readers.iter().map(|reader| reader.reading.delivered.len()).sum();
@@ -98,7 +105,7 @@ pub async fn run(plan: Plan) -> Result<Report> {
     settle(&mut driver, &heard, &publisher, &mut seeded).await?;
     watching.abort();
     let verdict = judge(&mut driver, &heard, &publisher, &written, plan.progress).await?;
-    let mut report = Report::new(plan, &driver, &written, verdict);
+    let mut report = Report::new(plan.seed, &driver, &written, verdict);
     report.seconds = begun.elapsed().as_secs();
     report.fault_seconds = faults.as_secs();
     driver.bed.stack.stop().await?;
@@ -171,10 +178,11 @@ async fn judge(
     driver.bed.stack.service(Name::Hub)?.stop().await?;
     progress("judging");
     let bed = &driver.bed;
+    let acknowledged = written.acknowledged.lock().unwrap().clone();
     let facts = Facts {
         schemas: bed.schemas.clone(),
         lying: gather::lying(bed, publisher.sealer(), written).await?,
-        acknowledged: written.acknowledged.lock().unwrap().clone(),
+        acknowledged,
         bans: heard.bans(&driver.decided),
         ranges: gather::ranges(bed, &driver.hub_ends).await?,
         readings,

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use chaos::Plan;
 use clap::Parser;
+use tokio_util::sync::CancellationToken;
 
 /// Make faults on the whole stack while stock clients read, and compare every byte they were given with a model.
 #[derive(Debug, Parser)]
@@ -23,10 +24,25 @@ struct Cli {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let seed = cli.seed.unwrap_or_else(|| bed_seed() % 1_000_000_000);
+    let seed = cli.seed.unwrap_or_else(|| another() % 1_000_000_000);
     eprintln!("chaos: seed {seed}, {} faults", cli.faults);
     let progress = |what: &str| eprintln!("chaos: {what}");
-    match chaos::run(Plan { seed, faults: cli.faults, progress }).await {
+    let enough = CancellationToken::new();
+    tokio::spawn({
+        let enough = enough.clone();
+        async move {
+            // The first one asks for the verdict on what was done; the next ones end it, and what was started with it.
+            if tokio::signal::ctrl_c().await.is_ok() {
+                eprintln!("chaos: no more faults; what was done is judged");
+                enough.cancel();
+            }
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(130);
+            }
+        }
+    });
+    let outcome = chaos::run(Plan { seed, faults: cli.faults, enough, progress }).await;
+    match outcome {
         Ok(report) => {
             match cli.json {
                 true => println!("{}", serde_json::to_string_pretty(&report).unwrap_or_default()),
@@ -42,6 +58,6 @@ async fn main() -> ExitCode {
 }
 
 /// Another one each time.
-fn bed_seed() -> u64 {
+fn another() -> u64 {
     chaos::bed::now().unsigned_abs()
 }

@@ -214,8 +214,11 @@ impl<'a> Judge<'a> {
         if !self.reading.topics.contains(&place.topic) {
             return self.violated(Wrong::Unpermitted, place, contact, "the topic was not granted".to_owned());
         }
-        let ranges: Vec<&Range> =
-            self.ranges.over(place).filter(|range| range.at >= self.reading.since && range.at <= delivered.at).collect();
+        let ranges: Vec<&Range> = self
+            .ranges
+            .over(place)
+            .filter(|range| range.at >= self.reading.since && range.at <= delivered.at)
+            .collect();
         if ranges.is_empty() {
             self.tally.without_disclosure += 1;
             return self.violated(Wrong::Undisclosed, place, contact, format!("read at {}", delivered.at));
@@ -223,7 +226,7 @@ impl<'a> Judge<'a> {
         let forbidding = |range: &Range| {
             let until = range.end.min(delivered.at);
             let forbids = |ban: &&&Ban| ban.effect != Effect::Mute && ban.certain(range, until);
-            self.bans_of(lying).iter().find(forbids).map(|ban| ban.to_string())
+            self.bans_of(lying).iter().find(forbids).map(ToString::to_string)
         };
         let permitted: Vec<&Range> = ranges.iter().copied().filter(|range| forbidding(range).is_none()).collect();
         if permitted.is_empty() {
@@ -283,10 +286,8 @@ impl<'a> Judge<'a> {
 
     /// What was ever decided that concerns this record for this subscription.
     fn bans_of(&self, lying: &Lying) -> Vec<&'a Ban> {
-        let mut whom = vec![
-            Whom::Subscription(self.reading.subscription.clone()),
-            Whom::Company(self.reading.company.clone()),
-        ];
+        let mut whom =
+            vec![Whom::Subscription(self.reading.subscription.clone()), Whom::Company(self.reading.company.clone())];
         // A tombstone tells nothing of anybody.
         if lying.content.is_some() {
             whom.push(Whom::Contact(lying.contact.clone()));

@@ -283,7 +283,11 @@ fn card(company: &str, contact: &str, number: u64) -> Content {
         company: company.parse().unwrap(),
         recorded_at: DateTime::from_timestamp_micros(now() / 1000 * 1000).unwrap(),
         acquisition: acquisition(),
-        name: Some(PersonName { full: text(format!("見本 {mine}")), family: text("見本".to_owned()), ..PersonName::default() }),
+        name: Some(PersonName {
+            full: text(format!("見本 {mine}")),
+            family: text("見本".to_owned()),
+            ..PersonName::default()
+        }),
         organisation: text(format!("株式会社見本{mine}")),
         department: text("営業部".to_owned()),
         title: text(format!("部長 {number}")),

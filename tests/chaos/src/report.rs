@@ -7,7 +7,6 @@ use serde::Serialize;
 use testkit::stack::Name;
 
 use crate::{
-    Plan,
     drive::Driver,
     model::{Tally, Verdict, Violation},
     publish::Written,
@@ -43,7 +42,7 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(plan: Plan, driver: &Driver, written: &Written, verdict: Verdict) -> Self {
+    pub(crate) fn new(seed: u64, driver: &Driver, written: &Written, verdict: Verdict) -> Self {
         let mut wrong = driver.wrong.clone();
         for name in Name::ALL {
             let log = driver.bed.stack.directory().join(name.as_str()).join("log");
@@ -52,7 +51,7 @@ impl Report {
             wrong.extend(panics.map(|line| format!("{}: {line}", name.as_str())));
         }
         Self {
-            seed: plan.seed,
+            seed,
             faults: driver.made.clone(),
             seconds: 0,
             fault_seconds: 0,
@@ -80,14 +79,33 @@ impl Report {
             faults.add_row([(*kind).to_owned(), times.to_string()]);
         }
         let mut readings = table(&[
-            "subscription", "client", "published", "delivered", "withheld: publisher", "restricted", "erased", "no mail",
-            "again", "lost", "without permit", "without disclosure", "wrong bytes",
+            "subscription",
+            "client",
+            "published",
+            "delivered",
+            "withheld: publisher",
+            "restricted",
+            "erased",
+            "no mail",
+            "again",
+            "lost",
+            "without permit",
+            "without disclosure",
+            "wrong bytes",
         ]);
         for tally in &self.readings {
             let figures = [
-                tally.published, tally.delivered, tally.withheld_publisher, tally.withheld_restricted,
-                tally.withheld_erased, tally.muted, tally.duplicates, tally.lost, tally.without_permit,
-                tally.without_disclosure, tally.wrong_bytes,
+                tally.published,
+                tally.delivered,
+                tally.withheld_publisher,
+                tally.withheld_restricted,
+                tally.withheld_erased,
+                tally.muted,
+                tally.duplicates,
+                tally.lost,
+                tally.without_permit,
+                tally.without_disclosure,
+                tally.wrong_bytes,
             ];
             let names = [tally.subscription.clone(), tally.client.clone()];
             readings.add_row(names.into_iter().chain(figures.map(|figure| figure.to_string())));
@@ -111,7 +129,10 @@ impl Report {
             text.push_str(&format!("VIOLATION: {violation:?}\n"));
         }
         let verdict = if self.failed() { "FAILED" } else { "passed" };
-        text.push_str(&format!("{verdict}: {} violations. The same faults: make chaos FAULTS={made} SEED={}\n", self.violations, self.seed));
+        text.push_str(&format!(
+            "{verdict}: {} violations. The same faults: make chaos FAULTS={made} SEED={}\n",
+            self.violations, self.seed
+        ));
         text
     }
 }

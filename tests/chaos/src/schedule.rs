@@ -132,7 +132,7 @@ pub fn schedule(seed: u64, count: usize) -> Vec<Planned> {
         if planned.len() >= Fault::KINDS.len() && fault.lane().is_some() && recent {
             continue;
         }
-        let after = Duration::from_millis(seeded.between(200, 1_800));
+        let after = Duration::from_millis(seeded.between(150, 1_500));
         let lasts = Duration::from_millis(seeded.between(200, 2_500));
         planned.push(Planned { fault, after, lasts });
     }

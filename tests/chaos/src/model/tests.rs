@@ -47,8 +47,7 @@ fn facts() -> Facts {
     let items: BTreeSet<String> = ["person.name", "organisation.email"].map(str::to_owned).into();
     let lying: BTreeMap<Place, Lying> = (0..10)
         .map(|offset| {
-            let lying =
-                Lying { contact: TARO.to_owned(), publisher: "acme".to_owned(), content: Some(contact()) };
+            let lying = Lying { contact: TARO.to_owned(), publisher: "acme".to_owned(), content: Some(contact()) };
             (place(offset), lying)
         })
         .collect();
@@ -72,8 +71,7 @@ fn facts() -> Facts {
         delivered,
     };
     let acknowledged = lying.keys().map(|place| (place.clone(), TARO.to_owned())).collect();
-    let mut facts =
-        Facts { schemas, lying, acknowledged, readings: vec![reading], ..Facts::default() };
+    let mut facts = Facts { schemas, lying, acknowledged, readings: vec![reading], ..Facts::default() };
     ranges(&mut facts, vec![range(0, 9)]);
     facts
 }
@@ -153,12 +151,8 @@ fn a_lost_record_is_found_and_a_withheld_one_is_none() {
 
 #[test]
 fn an_unpermitted_record_is_found_and_one_in_doubt_is_none() {
-    let whoms = [
-        taro(),
-        Whom::Publisher("acme".into()),
-        Whom::Company("beta".into()),
-        Whom::Subscription("reads".into()),
-    ];
+    let whoms =
+        [taro(), Whom::Publisher("acme".into()), Whom::Company("beta".into()), Whom::Subscription("reads".into())];
     for whom in whoms {
         let mut facts = facts();
         let mut unpermitted = |ban: Ban| {
