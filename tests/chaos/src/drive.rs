@@ -34,14 +34,19 @@ enum Undo {
     OpenKeys,
 }
 
-/// A fault that lasts.
+/// A fault that lasts, or whose victim is coming back.
 #[derive(Debug)]
 struct Held {
     lane: Lane,
-    until: Instant,
-    /// None when it is undone and what it hit is coming back.
-    undo: Option<Undo>,
-    back: Option<Back>,
+    /// When it is undone; when it was.
+    due: Instant,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Lasts(Undo),
+    Comes(Back),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -194,70 +199,67 @@ impl Driver {
             self.called(called.expect("a call does not panic"));
         }
         self.restart_what_ended()?;
-        let (due, rest) = std::mem::take(&mut self.held).into_iter().partition(|held| held.until <= Instant::now());
+        let now = Instant::now();
+        let (due, rest): (Vec<Held>, _) = std::mem::take(&mut self.held).into_iter().partition(|held| held.due <= now);
         self.held = rest;
-        let due: Vec<Held> = due;
-        for mut held in due {
-            if let Some(undo) = held.undo.take() {
-                held.back = self.undo(undo, &mut held.until).await?;
-                // Looked at again in the next round, and then until it is back.
-                if held.back.is_some() {
-                    self.held.push(held);
-                } else if held.until > Instant::now() {
-                    held.undo = Some(Undo::OpenKeys);
-                    self.held.push(held);
-                } else {
-                    self.busy.remove(&held.lane);
+        for held in due {
+            let lane = held.lane;
+            match self.next(held).await? {
+                Some(held) => self.held.push(held),
+                None => {
+                    self.busy.remove(&lane);
                 }
-                continue;
-            }
-            let is_back = match held.back {
-                Some(Back::Service(name)) => self.bed.stack.service(name)?.is_ready().await,
-                Some(Back::Broker(id)) => self.bed.stack.kafka.node_serves(id).await,
-                None => true,
-            };
-            if is_back {
-                self.busy.remove(&held.lane);
-            } else if held.until.elapsed() > BACK {
-                self.wrong.push(format!("{:?} did not come back", held.back));
-                self.busy.remove(&held.lane);
-            } else {
-                self.held.push(held);
             }
         }
         Ok(())
     }
 
-    /// Undoes it; what has to come back then.
-    async fn undo(&mut self, undo: Undo, until: &mut Instant) -> Result<Option<Back>> {
-        match undo {
+    /// What comes after a stage; nothing when all is as before the fault.
+    async fn next(&mut self, held: Held) -> Result<Option<Held>> {
+        let Held { lane, due, stage } = held;
+        let comes = |back| Some(Held { lane, due: Instant::now(), stage: Stage::Comes(back) });
+        let undo = match stage {
+            Stage::Lasts(undo) => undo,
+            Stage::Comes(back) => {
+                let is_back = match back {
+                    Back::Service(name) => self.bed.stack.service(name)?.is_ready().await,
+                    Back::Broker(id) => self.bed.stack.kafka.node_serves(id).await,
+                };
+                if !is_back && due.elapsed() > BACK {
+                    self.wrong.push(format!("{back:?} did not come back"));
+                    return Ok(None);
+                }
+                return Ok((!is_back).then_some(Held { lane, due, stage }));
+            }
+        };
+        Ok(match undo {
             Undo::Start(name) => {
                 self.bed.stack.service(name)?.start_again()?;
-                Ok(Some(Back::Service(name)))
+                comes(Back::Service(name))
+            }
+            // One that was asked to stop may take its time; it is started when it has ended.
+            Undo::StartBroker(id) if self.bed.stack.kafka.node_runs(id) && due.elapsed() < BACK => {
+                Some(Held { lane, due, stage: Stage::Lasts(undo) })
             }
             Undo::StartBroker(id) => {
-                // One that was asked to stop may take its time.
-                if !self.bed.stack.kafka.node_runs(id) {
-                    self.bed.stack.kafka.start_node(id)?;
-                }
-                Ok(Some(Back::Broker(id)))
+                self.bed.stack.kafka.start_node(id)?;
+                comes(Back::Broker(id))
             }
-            Undo::StartDatabase => {
-                self.bed.stack.postgres.restart().await?;
-                Ok(None)
-            }
+            // Recovery after a kill takes as long as it takes on a busy disk.
+            Undo::StartDatabase => match self.bed.stack.postgres.restart().await {
+                Err(_) if due.elapsed() < BACK => Some(Held { lane, due, stage: Stage::Lasts(undo) }),
+                started => started.map(|()| None)?,
+            },
             Undo::OpenKeys => {
                 let open = "ALTER DATABASE keys ALLOW_CONNECTIONS true";
-                if self.bed.stack.postgres.sql("postgres", open).await.is_err() {
-                    *until = Instant::now() + TICK;
-                }
-                Ok(None)
+                let opened = self.bed.stack.postgres.sql("postgres", open).await;
+                opened.is_err().then_some(Held { lane, due, stage: Stage::Lasts(Undo::OpenKeys) })
             }
-        }
+        })
     }
 
     fn hold(&mut self, lane: Lane, lasts: Duration, undo: Undo) {
-        self.held.push(Held { lane, until: Instant::now() + lasts, undo: Some(undo), back: None });
+        self.held.push(Held { lane, due: Instant::now() + lasts, stage: Stage::Lasts(undo) });
     }
 
     fn decision(
@@ -305,7 +307,8 @@ impl Driver {
 
     /// As a supervisor would: services that could not go on without what they stand on, and brokers that have stopped.
     fn restart_what_ended(&mut self) -> Result<()> {
-        let held: BTreeSet<Lane> = self.held.iter().filter(|held| held.undo.is_some()).map(|held| held.lane).collect();
+        let lasts = |held: &&Held| matches!(held.stage, Stage::Lasts(_));
+        let held: BTreeSet<Lane> = self.held.iter().filter(lasts).map(|held| held.lane).collect();
         for service in self.bed.stack.services() {
             if !held.contains(&Lane::Service(service.name())) && !service.is_running() {
                 let log = std::fs::read_to_string(service.log()).unwrap_or_default();

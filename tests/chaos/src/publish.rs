@@ -84,8 +84,11 @@ impl Pool {
         self.slots[slot] = (self.seeded.id(), false);
     }
 
+    /// One whom to write about: half of the time one to whom something is being done, as that is what matters.
     fn any(&self, number: u64) -> (usize, String) {
-        let slot = usize::try_from(number).unwrap_or(0) % POOL;
+        let number = usize::try_from(number).unwrap_or(0);
+        let busy: Vec<usize> = (0..POOL).filter(|slot| self.slots[*slot].1).collect();
+        let slot = if number % 2 == 0 || busy.is_empty() { number / 2 % POOL } else { busy[number / 2 % busy.len()] };
         (slot, self.slots[slot].0.clone())
     }
 }

@@ -8,12 +8,12 @@ use testkit::stack::Name;
 
 use crate::{
     drive::Driver,
-    model::{Tally, Verdict, Violation},
+    model::{Tally, Verdict, Violation, Wrong},
     publish::Written,
 };
 
-/// Of more than these, only the count is told.
-const SHOWN: usize = 100;
+/// Of more than these of a kind, only the count is told.
+const SHOWN: usize = 20;
 
 /// A run.
 #[derive(Debug, Serialize)]
@@ -35,7 +35,7 @@ pub struct Report {
     /// Services that ended by themselves and were started again.
     pub ended: Vec<String>,
     pub violations: usize,
-    /// The first of them.
+    /// The first of each kind.
     pub first_violations: Vec<Violation>,
     /// What else must not be.
     pub wrong: Vec<String>,
@@ -62,7 +62,7 @@ impl Report {
             clients: driver.clients.clone(),
             ended: driver.ended.clone(),
             violations: verdict.violations.len(),
-            first_violations: verdict.violations.into_iter().take(SHOWN).collect(),
+            first_violations: first_of_each(verdict.violations),
             wrong,
         }
     }
@@ -135,6 +135,16 @@ impl Report {
         ));
         text
     }
+}
+
+fn first_of_each(violations: Vec<Violation>) -> Vec<Violation> {
+    let mut seen: BTreeMap<Wrong, usize> = BTreeMap::new();
+    let few = |violation: &Violation| {
+        let seen = seen.entry(violation.wrong).or_default();
+        *seen += 1;
+        *seen <= SHOWN
+    };
+    violations.into_iter().filter(few).collect()
 }
 
 fn table(header: &[&str]) -> Table {
