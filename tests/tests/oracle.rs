@@ -4,7 +4,7 @@
 use chaos::{Plan, schedule::Fault};
 use tokio_util::sync::CancellationToken;
 
-const FAULTS: usize = 36;
+const FAULTS: usize = 24;
 /// The day on which the amended Act came into force.
 const SEED: u64 = 20_170_530;
 

@@ -44,18 +44,23 @@ async fn raw(bed: &Bed) -> Result<Vec<Raw>> {
 }
 
 /// Everything on the topics, with what it says: what was sealed here is known by its envelope, and what intake sealed is
-/// opened.
+/// opened. What was acknowledged without a place is looked for.
 ///
 /// # Errors
 /// When the topics cannot be read, or something on them is from nobody.
 pub async fn lying(bed: &Bed, sealer: &Sealer, written: &Written) -> Result<BTreeMap<Place, Lying>> {
     let mut lying = BTreeMap::new();
+    let mut unplaced = std::mem::take(&mut *written.unplaced.lock().unwrap());
+    let acknowledge = |place: Place, contact: String| written.acknowledged.lock().unwrap().insert(place, contact);
     for (place, key, value) in raw(bed).await? {
         let contact = String::from_utf8_lossy(&key).into_owned();
         let Some(value) = value else {
             lying.insert(place, Lying { contact, publisher: String::new(), content: None });
             continue;
         };
+        if let Some(contact) = unplaced.remove(&value) {
+            acknowledge(place.clone(), contact);
+        }
         let known = written.sealed.lock().unwrap().get(&value).cloned();
         let (publisher, content) = match known {
             Some(sealed) => (sealed.publisher, sealed.content),
@@ -76,6 +81,10 @@ pub async fn lying(bed: &Bed, sealer: &Sealer, written: &Written) -> Result<BTre
             }
         };
         lying.insert(place, Lying { contact, publisher, content: Some(content) });
+    }
+    // Nowhere, and so lost.
+    for (offset, contact) in (1..).zip(unplaced.into_values()) {
+        acknowledge(Place { topic: "?".to_owned(), partition: -1, offset: -offset }, contact);
     }
     Ok(lying)
 }

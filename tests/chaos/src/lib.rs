@@ -178,10 +178,11 @@ async fn judge(
     driver.bed.stack.service(Name::Hub)?.stop().await?;
     progress("judging");
     let bed = &driver.bed;
+    let lying = gather::lying(bed, publisher.sealer(), written).await?;
     let acknowledged = written.acknowledged.lock().unwrap().clone();
     let facts = Facts {
         schemas: bed.schemas.clone(),
-        lying: gather::lying(bed, publisher.sealer(), written).await?,
+        lying,
         acknowledged,
         bans: heard.bans(&driver.decided),
         ranges: gather::ranges(bed, &driver.hub_ends).await?,

@@ -50,6 +50,9 @@ pub struct Written {
     pub sealed: Mutex<HashMap<Vec<u8>, Sealed>>,
     /// Contacts by where their records were acknowledged.
     pub acknowledged: Mutex<BTreeMap<Place, String>>,
+    /// Envelopes, and about whom they are, that were acknowledged without a place: so a broker answers when it was asked
+    /// again for what it had taken already.
+    pub unplaced: Mutex<HashMap<Vec<u8>, String>>,
     /// What was not acknowledged; it may lie there all the same.
     pub failed: AtomicU64,
     pub stop: AtomicBool,
@@ -190,12 +193,15 @@ impl Publisher {
     async fn send(&self, records: Vec<Record>) -> Vec<Place> {
         let about = |record: &Record| {
             let key = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
-            (record.topic.to_string(), key)
+            (record.topic.to_string(), key, record.value.as_deref().unwrap_or_default().to_vec())
         };
-        let places: Vec<(String, String)> = records.iter().map(about).collect();
+        let places: Vec<(String, String, Vec<u8>)> = records.iter().map(about).collect();
         let mut acknowledged = Vec::new();
-        for ((topic, contact), result) in places.into_iter().zip(self.producer.send_all(records).await) {
+        for ((topic, contact, envelope), result) in places.into_iter().zip(self.producer.send_all(records).await) {
             match result {
+                Ok(delivery) if delivery.offset < 0 => {
+                    self.written.unplaced.lock().unwrap().insert(envelope, contact);
+                }
                 Ok(delivery) => {
                     let place = Place { topic, partition: delivery.partition, offset: delivery.offset };
                     self.written.acknowledged.lock().unwrap().insert(place.clone(), contact);
