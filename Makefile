@@ -13,7 +13,7 @@ FUZZED  := wire contract seal
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test up status logs down backup restore clean bench profile fuzz fmt lint doc deny
+.PHONY: help setup build demo test up status logs down backup restore clean bench profile chaos fuzz fmt lint doc deny
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -63,6 +63,11 @@ profile: ## Draw where the hub's time goes while it opens records (local/profile
 	@infra/local/setup.sh profile
 	$(CARGO) build --workspace --release
 	@tests/bench/profile.sh
+
+FAULTS ?= 1000
+chaos: setup ## Make FAULTS faults on the whole stack and judge every delivered byte (SEED=n repeats; docs/how-to/chaos.md)
+	$(CARGO) build --workspace --profile $(PROFILE)
+	@target/$(BUILT)/chaos --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
 
 fuzz: ## Fuzz every decoder for FUZZ_SECONDS each (libs/*/fuzz/README.md)
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz

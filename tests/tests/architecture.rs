@@ -29,7 +29,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("hubctl", &["*"]),
     ("local", &["*", "testkit"]),
     ("bench", &["*", "testkit"]),
-    ("tests", &["*", "testkit"]),
+    ("chaos", &["*", "testkit"]),
+    ("tests", &["*", "testkit", "chaos"]),
 ];
 
 const LIBRARIES: &[&str] = &[

@@ -3,6 +3,7 @@
 //! The runners and the words of requests and events are in `tests/clients` (its README lists them). Requests are
 //! built here with [`Request`]; [`run`] waits for the end, [`Running`] lets a test act while the client reads on.
 use std::{
+    io::{Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -281,7 +282,7 @@ pub async fn run(client: Client, request: &Request, deadline: Duration) -> Resul
 pub struct Running {
     process: Process,
     events_file: PathBuf,
-    read: usize,
+    read: u64,
     // After the process, so that it is stopped first.
     _dir: Dir,
 }
@@ -320,12 +321,18 @@ impl Running {
     /// # Errors
     /// When a line is not JSON.
     pub fn events(&mut self) -> Result<Vec<Event>> {
-        let text = std::fs::read_to_string(&self.events_file).unwrap_or_default();
-        let new = text.get(self.read..).unwrap_or_default();
+        // Only what is new: a client that reads for long prints much.
+        let mut new = Vec::new();
+        let read = std::fs::File::open(&self.events_file)
+            .and_then(|mut file| file.seek(SeekFrom::Start(self.read)).map(|_| file))
+            .and_then(|mut file| file.read_to_end(&mut new));
+        if read.is_err() {
+            return Ok(Vec::new());
+        }
         // The last line may be half-written.
-        let complete = new.rfind('\n').map_or(0, |end| end + 1);
-        self.read += complete;
-        new.get(..complete).unwrap_or_default().lines().map(event).collect()
+        new.truncate(new.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1));
+        self.read += new.len() as u64;
+        String::from_utf8_lossy(&new).lines().map(event).collect()
     }
 
     /// Waits until an event fits; answers it and those before it.

@@ -83,7 +83,8 @@ async function consume (request) {
   }, 50)
 
   await consumer.run({
-    autoCommit: false,
+    autoCommit: request.commit === 'auto',
+    autoCommitInterval: 300,
     eachBatchAutoResolve: false,
     eachBatch: async ({ batch, resolveOffset, heartbeat, isRunning, isStale }) => {
       for (const message of batch.messages) {

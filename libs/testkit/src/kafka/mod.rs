@@ -266,6 +266,34 @@ impl Kafka {
         Ok(())
     }
 
+    /// Starts one node, if it does not run, without waiting.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_node(&mut self, id: u16) -> Result<()> {
+        self.nodes.iter_mut().find(|node| node.id() == id).map_or(Ok(()), Node::start)
+    }
+
+    /// Whether one node runs and serves now.
+    pub async fn node_serves(&mut self, id: u16) -> bool {
+        match self.nodes.iter_mut().find(|node| node.id() == id) {
+            Some(node) => node.serves().await,
+            None => false,
+        }
+    }
+
+    /// Asks one node to stop in good order, without waiting.
+    pub fn ask_node_to_stop(&mut self, id: u16) {
+        if let Some(node) = self.nodes.iter_mut().find(|node| node.id() == id) {
+            node.ask_to_stop();
+        }
+    }
+
+    /// Whether one node runs.
+    pub fn node_runs(&mut self, id: u16) -> bool {
+        self.nodes.iter_mut().find(|node| node.id() == id).is_some_and(Node::is_running)
+    }
+
     /// Stops all nodes in good order.
     ///
     /// # Errors

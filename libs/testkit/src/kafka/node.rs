@@ -95,6 +95,13 @@ impl Node {
             .await
     }
 
+    /// Whether it serves now, by the same two signs.
+    pub(crate) async fn serves(&mut self) -> bool {
+        self.is_running()
+            && says_started(&self.log, self.log_from)
+            && (self.tls || answers(self.client_port).await.is_ok())
+    }
+
     pub(crate) fn ask_to_stop(&mut self) {
         if let Some(process) = &mut self.process {
             process.signal(rustix::process::Signal::TERM);

@@ -3,7 +3,7 @@
 //! Each partition's record set is walked batch by batch on the bytes that came, and what may not leave is withheld or
 //! blanked there ([`crate::delivery`]); that also tells what is disclosed.
 
-use std::{collections::BTreeSet, ops::Range, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use jointuse::{ItemId, KafkaTopicId};
@@ -158,6 +158,10 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked, runs: &mut Runs) -> Re
     // Written down before the bytes leave; what is not written down does not leave, and clients try again.
     let leaving = passing.iter().map(Passing::leaving).collect::<Vec<_>>();
     let durable = runs.deliver(&leaving, told.hub.gate.now()).await;
+    if !durable.contains(&true) && (durable.contains(&false) || without.denied.iter().any(|(_, error)| *error == AGAIN))
+    {
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
     if told.guard.snapshot() != snapshot {
         still(told, &passing)?;
     }
@@ -181,7 +185,7 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked, runs: &mut Runs) -> Re
     for (p, durable) in passing.into_iter().zip(durable) {
         if !durable {
             told.hub.metrics.refused(Refusal::Disclosure, told.api.name);
-            view.deny(told.api, &mut patch, p.partition, ResponseError::KafkaStorageError.code())?;
+            view.deny(told.api, &mut patch, p.partition, AGAIN)?;
             continue;
         }
         if restricted && !still_unrestricted(told, &p, &made, now.as_ref()) {
@@ -307,6 +311,13 @@ async fn prepare<'a>(
     passing
 }
 
+/// Clients are told to try again.
+const AGAIN: i16 = ResponseError::KafkaStorageError.code();
+
+/// How long an answer that only says so is kept back: what was asked for is there, so the broker answers at once, and some
+/// clients would ask hundreds of times a second until the hub is whole again.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
+
 /// The key store cannot be asked, or a key not be unwrapped.
 const AGAIN_KEYS: (Refusal, ResponseError) = (Refusal::Keys, ResponseError::KafkaStorageError);
 
@@ -361,7 +372,7 @@ fn still(told: &Told<'_>, passing: &[Passing<'_>]) -> Result<(), Trouble> {
 fn unstopped<'a>(told: &Told<'_>, candidates: Vec<Candidate<'a>>, without: &mut Without<'a>) -> Vec<Passing<'a>> {
     for (partition, ..) in candidates {
         told.hub.metrics.refused(Refusal::NoStopList, told.api.name);
-        without.denied.push((partition, ResponseError::KafkaStorageError.code()));
+        without.denied.push((partition, AGAIN));
     }
     Vec::new()
 }
