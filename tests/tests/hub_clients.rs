@@ -230,7 +230,7 @@ async fn disclosures(rig: &Rig, records: u64) {
     assert_eq!(counts.await, "0", "a range that tells of more records than it holds, or of none");
 }
 
-/// Consumers at the end long-poll: they do not spin, though the hub keeps no fetch session.
+/// Consumers at the end long-poll: they do not spin, with a fetch session or without.
 async fn idle_consumers_wait(rig: &Rig) {
     let mut running = Vec::new();
     for client in Client::MAIN {

@@ -42,6 +42,9 @@ async fn leaders_move_and_nobody_goes_around() {
 
     for (client, mut reader, seen) in readers {
         let rest = reader.finish(LONG).await.unwrap();
+        // What the Java client says of an answer that does not fit its fetch session.
+        let log = std::fs::read_to_string(reader.log()).unwrap();
+        assert!(!log.contains("sent an invalid"), "{client:?}: {log}");
         let records: Vec<Record> =
             seen.iter().chain(&rest.events).filter_map(testkit::clients::Event::record).collect();
         let offsets: BTreeSet<_> = records.iter().map(|record| (record.partition, record.offset)).collect();

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How a response (or request) of this version names a topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum TopicRef {
     /// Up to version 12.
     Name(String),

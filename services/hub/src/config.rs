@@ -98,6 +98,9 @@ pub(crate) struct LimitsConfig {
     connect_ms: u64,
     fetch_bytes: i32,
     answer_bytes: usize,
+    /// For the room of fetch sessions: of one, and of all together.
+    pub(crate) session_partitions: usize,
+    pub(crate) sessions_partitions: usize,
     /// For the budget.
     pub(crate) memory_bytes: usize,
     /// For the budget.
@@ -196,6 +199,8 @@ impl Settings for Config {
         let fetch = usize::try_from(l.fetch_bytes).unwrap_or(0);
         check(l.answer_bytes >= fetch, "limits.answer_bytes", "must not be below fetch_bytes");
         check(l.memory_bytes >= fetch, "limits.memory_bytes", "must not be below fetch_bytes");
+        let fits = l.sessions_partitions >= l.session_partitions;
+        check(fits, "limits.sessions_partitions", "must not be below session_partitions");
         if let Err(error) = self.registry.validate() {
             invalid.push(Invalid::new("registry.url", error.to_string()));
         }
@@ -246,6 +251,7 @@ mod tests {
             ("HUB__LIMITS__FETCH_BYTES", "1000", "limits.fetch_bytes"),
             ("HUB__LIMITS__ANSWER_BYTES", "1000", "limits.answer_bytes"),
             ("HUB__LISTEN__BROKER_PORT_BASE", "65535", "listen.node_ids"),
+            ("HUB__LIMITS__SESSIONS_PARTITIONS", "1000", "limits.sessions_partitions"),
             ("HUB__KAFKA__BOOTSTRAP", "nowhere", "kafka.bootstrap"),
             ("HUB__REGISTRY__URL", "nowhere", "registry.url"),
             ("HUB__AUDIT__TOPIC", "elsewhere", "audit.topic"),

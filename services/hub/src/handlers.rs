@@ -29,6 +29,7 @@ use crate::{
     hub::Hub,
     refusal::Refusal,
     runs::Runs,
+    sessions::Held,
 };
 
 pub(crate) use crate::conn::auth;
@@ -79,15 +80,8 @@ pub(crate) enum Reauth {
 }
 
 /// Handles a request of an admitted login.
-pub(crate) fn request(
-    hub: &Hub,
-    guard: &Guard,
-    reauth: &Mutex<Reauth>,
-    api: &'static Api,
-    head: &RequestHead,
-    frame: Frame,
-) -> Result<Step, End> {
-    let ask = Ask { hub, guard, api, head, frame };
+pub(crate) fn request(ask: Ask<'_>, reauth: &Mutex<Reauth>) -> Result<Step, End> {
+    let api = ask.api;
     let step = match api.handler {
         Handler::ApiVersions => Ok(ask.pass(Due::ApiVersions)),
         Handler::SaslHandshake => handshake(ask, reauth),
@@ -110,16 +104,8 @@ pub(crate) fn request(
 }
 
 /// Handles the broker's answer.
-pub(crate) async fn answer(
-    hub: &Hub,
-    guard: &Guard,
-    api: &'static Api,
-    head: &RequestHead,
-    due: Due,
-    body: &Bytes,
-    runs: &mut Runs,
-) -> Result<Answer, End> {
-    let told = Told { hub, guard, api, head, body };
+pub(crate) async fn answer(told: Told<'_>, due: Due, runs: &mut Runs) -> Result<Answer, End> {
+    let Told { api, head, body, .. } = told;
     let answer = match due {
         Due::AsItIs => Ok(Answer::Same),
         Due::ApiVersions => auth::cut_api_versions(api, head, body).map(Answer::New).map_err(Trouble::Wire),
@@ -173,9 +159,10 @@ impl Trouble {
 pub(crate) struct Ask<'a> {
     pub(crate) hub: &'a Hub,
     pub(crate) guard: &'a Guard,
+    pub(crate) session: &'a Held,
     pub(crate) api: &'static Api,
     pub(crate) head: &'a RequestHead,
-    frame: Frame,
+    pub(crate) frame: Frame,
 }
 
 impl Ask<'_> {
@@ -216,6 +203,7 @@ impl Ask<'_> {
 pub(crate) struct Told<'a> {
     pub(crate) hub: &'a Hub,
     pub(crate) guard: &'a Guard,
+    pub(crate) session: &'a Held,
     pub(crate) api: &'static Api,
     pub(crate) head: &'a RequestHead,
     pub(crate) body: &'a Bytes,

@@ -25,6 +25,7 @@ use crate::{
     ledger::Ledger,
     metrics::Metrics,
     refusal::Refusal,
+    sessions::Sessions,
 };
 
 /// Shared by all connections.
@@ -48,6 +49,8 @@ pub(crate) struct Hub {
     pub(crate) benches: Benches,
     /// Memory.
     pub(crate) budget: Budget,
+    /// Room for fetch sessions.
+    pub(crate) sessions: Sessions,
     /// Bounds.
     pub(crate) limits: Limits,
     /// Instruments.
@@ -87,6 +90,7 @@ pub(crate) struct Parts {
     pub(crate) unsealed: Unsealed,
     pub(crate) programs: Programs,
     pub(crate) budget: Budget,
+    pub(crate) sessions: Sessions,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) identity: Option<Arc<Identity>>,
     pub(crate) trust: Option<Trust>,
@@ -95,8 +99,21 @@ pub(crate) struct Parts {
 impl Hub {
     /// Ready to open doors.
     pub(crate) fn new(context: Context, listen: Listen, parts: Parts) -> Arc<Self> {
-        let Parts { limits, gate, stops, cluster, ledger, keys, unsealed, programs, budget, metrics, identity, trust } =
-            parts;
+        let Parts {
+            limits,
+            gate,
+            stops,
+            cluster,
+            ledger,
+            keys,
+            unsealed,
+            programs,
+            budget,
+            sessions,
+            metrics,
+            identity,
+            trust,
+        } = parts;
         let benches = Benches::new(limits.answer);
         let doors = Doors {
             listen,
@@ -117,6 +134,7 @@ impl Hub {
             programs,
             benches,
             budget,
+            sessions,
             limits,
             metrics,
             identity,

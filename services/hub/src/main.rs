@@ -18,6 +18,7 @@ mod names;
 mod proof;
 mod refusal;
 mod runs;
+mod sessions;
 mod start;
 
 use std::process::ExitCode;

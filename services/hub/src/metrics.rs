@@ -19,6 +19,10 @@ pub(crate) enum Name {
     Closed,
     /// Requests, by API.
     Requests,
+    /// Fetches that the broker answered, by how they stand to a session.
+    Fetches,
+    /// Fetch sessions.
+    FetchSessions,
     /// Refusals, by reason and API.
     Refusals,
     /// Record set bytes that left, by topic.
@@ -44,6 +48,8 @@ impl Metric for Name {
             Self::Connections => "hub_connections",
             Self::Closed => "hub_connections_closed_total",
             Self::Requests => "hub_requests_total",
+            Self::Fetches => "hub_fetches_total",
+            Self::FetchSessions => "hub_fetch_sessions",
             Self::Refusals => "hub_refusals_total",
             Self::DeliveredBytes => "hub_delivered_bytes_total",
             Self::DeliveredRecords => "hub_delivered_records_total",
@@ -61,6 +67,10 @@ impl Metric for Name {
             Self::Connections => "Open client connections",
             Self::Closed => "Client connections ended, by reason",
             Self::Requests => "Requests read from clients, by API",
+            Self::Fetches => {
+                "Fetches that the broker answered, by what was asked for: whole, without a session; begin; change"
+            }
+            Self::FetchSessions => "Fetch sessions of clients that are mirrored",
             Self::Refusals => "Requests, topics and connections refused, by reason and API",
             Self::DeliveredBytes => "Bytes of record sets delivered, by topic",
             Self::DeliveredRecords => "Records delivered, by topic",
@@ -80,6 +90,8 @@ pub(crate) struct Metrics {
     connections: UpDownCounter<i64>,
     closed: Counter<u64>,
     requests: Counter<u64>,
+    fetches: Counter<u64>,
+    fetch_sessions: UpDownCounter<i64>,
     refusals: Counter<u64>,
     delivered_bytes: Counter<u64>,
     delivered_records: Counter<u64>,
@@ -98,6 +110,8 @@ impl Metrics {
             connections: Name::Connections.up_down(),
             closed: Name::Closed.counter(),
             requests: Name::Requests.counter(),
+            fetches: Name::Fetches.counter(),
+            fetch_sessions: Name::FetchSessions.up_down(),
             refusals: Name::Refusals.counter(),
             delivered_bytes: Name::DeliveredBytes.counter(),
             delivered_records: Name::DeliveredRecords.counter(),
@@ -125,6 +139,16 @@ impl Metrics {
     /// A request was read.
     pub(crate) fn request(&self, api: &'static str) {
         self.requests.add(1, &[KeyValue::new("api", api)]);
+    }
+
+    /// A Fetch was answered by the broker.
+    pub(crate) fn fetch(&self, asked: &'static str) {
+        self.fetches.add(1, &[KeyValue::new("asked", asked)]);
+    }
+
+    /// So many fetch sessions more.
+    pub(crate) fn sessions(&self, more: i64) {
+        self.fetch_sessions.add(more, &[]);
     }
 
     /// Something was refused.

@@ -220,6 +220,14 @@ impl Runs {
             self.ledger.correct(row);
         }
     }
+
+    /// The same of every partition but these.
+    pub(crate) fn quiet_but(&mut self, but: impl Fn(&TopicName, i32) -> bool) {
+        let quiet = self.open.iter_mut().filter(|((topic, partition), _)| !but(topic, *partition));
+        for row in quiet.filter_map(|(_, run)| run.settle()) {
+            self.ledger.correct(row);
+        }
+    }
 }
 
 impl Drop for Runs {

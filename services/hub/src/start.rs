@@ -23,6 +23,7 @@ use crate::{
     metrics::Metrics,
     names::Names,
     proof,
+    sessions::Sessions,
 };
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
@@ -56,6 +57,11 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
         unsealed: config.keys.unsealed,
         programs: Programs::new(Schemas::open(&config.registry, &config.policy.state_dir.join("schemas"))?),
         budget: Budget::new(config.limits.memory_bytes, config.limits.keep_bytes),
+        sessions: Sessions::new(
+            config.limits.sessions_partitions,
+            config.limits.session_partitions,
+            Arc::clone(&metrics),
+        ),
         metrics: Arc::clone(&metrics),
         identity: ctx.identity("clients", listen.tls.as_ref())?,
         trust: config.kafka.trust()?,

@@ -71,3 +71,19 @@ pub fn hex(bytes: &[u8]) -> String {
 pub fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
+
+/// One more sealed record in each of these partitions.
+pub async fn one_each(rig: &super::Rig, topic: &str, partitions: &[i32]) {
+    let id = format!("{:032x}", 1);
+    let key = rig.sealer.keys(&[&id]).await.remove(0);
+    let record = |partition: &i32| {
+        let at = At { topic, partition: Some(*partition), key: &id, publisher: "gamma", kind: "contact" };
+        let mut record = bus::Record::new(topic, id.clone(), rig.sealer.envelope(&key, &at, b"one more"));
+        record.partition = Some(*partition);
+        record.headers = vec![("publisher".into(), "gamma".into()), ("kind".into(), "contact".into())];
+        record
+    };
+    for result in rig.producer.send_all(partitions.iter().map(record).collect()).await {
+        result.unwrap();
+    }
+}

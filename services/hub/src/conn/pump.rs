@@ -17,10 +17,11 @@ use super::{
 };
 use crate::{
     gate::Guard,
-    handlers::{self, Answer, Due, Reauth, Step},
+    handlers::{self, Answer, Ask, Due, Reauth, Step, Told},
     hub::Hub,
     refusal::Refusal,
     runs::Runs,
+    sessions::Held,
 };
 
 /// Most requests of one connection that wait for their answers.
@@ -45,9 +46,11 @@ pub(super) async fn run(
     let (client_read, client_write) = client.split();
     let (upstream_read, upstream_write) = upstream.split();
     let (queue, due) = mpsc::channel(IN_FLIGHT);
-    let up = Up { hub, guard, client: client_read, upstream: upstream_write, queue, reauth: Mutex::default() };
-    let down =
-        Down { hub, guard, client: client_write, upstream: upstream_read, due, runs: Runs::new(hub.ledger.clone()) };
+    let session = &Held::default();
+    let reauth = Mutex::default();
+    let up = Up { hub, guard, session, client: client_read, upstream: upstream_write, queue, reauth };
+    let runs = Runs::new(hub.ledger.clone());
+    let down = Down { hub, guard, session, client: client_write, upstream: upstream_read, due, runs };
     let requests = up.run(draining);
     let answers = down.run();
     tokio::pin!(requests, answers);
@@ -67,6 +70,7 @@ pub(super) async fn run(
 struct Up<'a> {
     hub: &'a Hub,
     guard: &'a Guard,
+    session: &'a Held,
     client: Reader<'a>,
     upstream: Writer<'a>,
     queue: mpsc::Sender<Next>,
@@ -99,7 +103,8 @@ impl Up<'_> {
                 None => Err(End::Refused(Refusal::Api)),
             };
         };
-        match handlers::request(self.hub, self.guard, &self.reauth, api, &head, frame)? {
+        let ask = Ask { hub: self.hub, guard: self.guard, session: self.session, api, head: &head, frame };
+        match handlers::request(ask, &self.reauth)? {
             Step::Forward { whole, due } => {
                 // First the queue, then the broker: an answer never finds nobody waiting for it.
                 self.push(Next::Broker { head, api, due: Box::new(due) }).await?;
@@ -125,6 +130,7 @@ impl Up<'_> {
 struct Down<'a> {
     hub: &'a Hub,
     guard: &'a Guard,
+    session: &'a Held,
     client: Writer<'a>,
     upstream: Reader<'a>,
     due: mpsc::Receiver<Next>,
@@ -175,7 +181,8 @@ impl Down<'_> {
         }
         let whole = buffer.freeze();
         let body = whole.slice(PREFIX..);
-        let answer = handlers::answer(self.hub, self.guard, api, &head, due, &body, &mut self.runs).await?;
+        let told = Told { hub: self.hub, guard: self.guard, session: self.session, api, head: &head, body: &body };
+        let answer = handlers::answer(told, due, &mut self.runs).await?;
         drop(body);
         match answer {
             Answer::Same => match whole.try_into_mut() {

@@ -3,6 +3,8 @@
 //! Each partition's record set is walked batch by batch on the bytes that came, and what may not leave is withheld or
 //! blanked there ([`crate::delivery`]); that also tells what is disclosed.
 
+mod request;
+
 use std::{collections::BTreeSet, ops::Range, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -13,99 +15,37 @@ use wire::{
     ResponseError, WireError,
     batch::Extent,
     codec,
-    fetch::{FetchView, PartitionView, TopicRef, denied_topic},
-    messages::{FetchRequest, FetchResponse, fetch_request::FetchTopic, fetch_response::NodeEndpoint},
+    fetch::{FetchView, PartitionView, TopicRef},
+    messages::fetch_response::NodeEndpoint,
     patch::Patch,
     protocol::{Decodable, StrBytes},
     read::{Reader, put_uvarint},
 };
 
-use super::{Answer, Ask, Due, Step, Told, Trouble, metadata, topic_error};
+pub(super) use self::request::request;
+use super::{Answer, Told, Trouble, metadata, topic_error};
 use crate::{
     delivery::{self, Means, Passed, Source, StopList, Terms, Workbench},
+    hub::Hub,
     refusal::Refusal,
     runs::{Leaving, Runs},
+    sessions::{self, Places},
 };
 
 /// What a Fetch asked for.
 pub(crate) struct Asked {
-    /// Topics sent on to the broker: how the client named each, and its name.
-    topics: Vec<(TopicRef, String)>,
+    /// What was sent on to the broker.
+    session: sessions::Asked,
     /// Topics refused, encoded as elements of the answer.
     refused: Vec<Bytes>,
 }
 
-pub(super) fn request(ask: &Ask<'_>) -> Result<Step, Trouble> {
-    let mut request: FetchRequest = ask.decode()?;
-    let version = ask.head.version;
-    if request.replica_id.0 >= 0 || request.replica_state.replica_id.0 >= 0 {
-        return Err(Trouble::Refused(Refusal::FetchKind));
+/// What Kafka calls a topic, so named by a client, now.
+fn identity(hub: &Hub, named: &TopicRef, name: &str) -> Option<KafkaTopicId> {
+    match named {
+        TopicRef::Id(id) => Some(KafkaTopicId(*id)),
+        TopicRef::Name(_) => hub.cluster.topic_id(name),
     }
-    if request.session_id != 0 || request.session_epoch > 0 {
-        // No session was ever given, so this is none of ours; the client then makes a full request.
-        ask.refused(Refusal::FetchKind);
-        return ask.respond(&FetchResponse::default().with_error_code(ResponseError::FetchSessionIdNotFound.code()));
-    }
-    let mut topics = Vec::with_capacity(request.topics.len());
-    let mut refused = Vec::new();
-    let mut trouble = None;
-    request.topics.retain(|topic| match decide(ask, topic) {
-        Ok((named, name)) => {
-            topics.push((named, name));
-            true
-        }
-        Err((named, why)) => {
-            ask.refused(why);
-            let partitions = topic.partitions.iter().map(|p| p.partition);
-            match denied_topic(ask.api, version, &named, partitions, topic_error(why)) {
-                Ok(element) => refused.push(element),
-                Err(error) => trouble = Some(error),
-            }
-            false
-        }
-    });
-    if let Some(error) = trouble {
-        return Err(error.into());
-    }
-    if topics.is_empty() && !refused.is_empty() {
-        return all_refused(ask, &refused);
-    }
-    // Sessionless: the broker keeps no session, answers in full, and says 0 (KIP-227).
-    if version >= 7 {
-        request.session_epoch = -1;
-        request.forgotten_topics_data.clear();
-    }
-    request.max_bytes = request.max_bytes.min(ask.hub.limits.fetch_bytes);
-    ask.forward(&request, Due::Fetch(Asked { topics, refused }))
-}
-
-/// How the client named the topic, with its name if it may be read.
-fn decide(ask: &Ask<'_>, topic: &FetchTopic) -> Result<(TopicRef, String), (TopicRef, Refusal)> {
-    if ask.head.version >= 13 {
-        let id = KafkaTopicId(*topic.topic_id.as_bytes());
-        let named = TopicRef::Id(id.0);
-        let Some(name) = ask.hub.cluster.topic_name(id) else { return Err((named, Refusal::TopicId)) };
-        return match ask.guard.deliver(&name, Some(id)) {
-            Ok(_) => Ok((named, name)),
-            Err(why) => Err((named, why)),
-        };
-    }
-    let name = topic.topic.as_str();
-    let named = TopicRef::Name(name.to_owned());
-    match ask.guard.deliver(name, ask.hub.cluster.topic_id(name)) {
-        Ok(_) => Ok((named, name.to_owned())),
-        Err(why) => Err((named, why)),
-    }
-}
-
-/// An answer of refusals only.
-fn all_refused(ask: &Ask<'_>, refused: &[Bytes]) -> Result<Step, Trouble> {
-    let empty =
-        codec::response_frame(ask.api, ask.head.version, ask.head.correlation, &FetchResponse::default())?.slice(4..);
-    let view = FetchView::scan(ask.api, ask.head.version, &empty)?;
-    let mut patch = Patch::new();
-    view.append(&mut patch, refused);
-    Ok(Step::Answer(Bytes::from(patch.pieces(&empty).concat())))
 }
 
 /// One partition on its way to the client.
@@ -148,7 +88,22 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked, runs: &mut Runs) -> Re
     let view = FetchView::scan(told.api, told.head.version, told.body)?;
     let snapshot = told.guard.snapshot();
     let mut without = Without::default();
-    let candidates = judge(told, &asked, &view, runs, &mut without)?;
+    let (label, alone) = (asked.session.label(), matches!(asked.session, sessions::Asked::Whole { .. }));
+    told.hub.metrics.fetch(label);
+    let partly = matches!(asked.session, sessions::Asked::Change(_));
+    let candidates = told
+        .session
+        .answered(asked.session, &view, &told.hub.sessions, |places| judge(told, places, &view, runs, &mut without))?;
+    if !without.denied.is_empty() {
+        // By the policy, as yet: the request of everything that comes next is answered by it.
+        told.session.stale();
+    }
+    if partly {
+        // What an answer in parts does not name has nothing new.
+        runs.quiet_but(|topic, partition| {
+            candidates.iter().any(|(p, permit, _)| p.index == partition && permit.topic() == topic)
+        });
+    }
     let stops = told.hub.stops.current(told.hub.gate.now());
     let mut bench = told.hub.benches.take();
     let passing = match &stops {
@@ -168,7 +123,8 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked, runs: &mut Runs) -> Re
     let now = told.hub.stops.current(told.hub.gate.now());
     let restricted = !same_list(stops.as_ref(), now.as_ref());
     let mut patch = Patch::new();
-    if view.session_id != 0
+    if alone
+        && view.session_id != 0
         && let Some(at) = view.session_at
     {
         patch.replace(at..at + 4, Bytes::from_static(&[0; 4]));
@@ -214,22 +170,18 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked, runs: &mut Runs) -> Re
 /// Decides every topic again, by the policy in force now; gives the partitions with records that may be read.
 fn judge<'a>(
     told: &Told<'_>,
-    asked: &Asked,
+    places: &Places,
     view: &'a FetchView,
     runs: &mut Runs,
     without: &mut Without<'a>,
 ) -> Result<Vec<Candidate<'a>>, Trouble> {
     let mut candidates = Vec::with_capacity(view.partitions.len());
     for topic in &view.topics {
-        // A full answer holds what was asked for and nothing else.
-        let Some((named, name)) = asked.topics.iter().find(|(named, _)| *named == topic.topic) else {
+        // An answer holds what was asked for and nothing else.
+        let Some(name) = places.name(&topic.topic) else {
             return Err(Trouble::Refused(Refusal::BrokerAnswer));
         };
-        let id = match named {
-            TopicRef::Id(id) => Some(KafkaTopicId(*id)),
-            TopicRef::Name(name) => told.hub.cluster.topic_id(name),
-        };
-        let granted = told.guard.deliver(name, id);
+        let granted = told.guard.deliver(name, identity(told.hub, &topic.topic, name));
         for partition in view.partitions_of(topic) {
             match &granted {
                 Err(why) => {
