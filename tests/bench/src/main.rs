@@ -5,6 +5,7 @@
 
 mod bed;
 mod consume;
+mod disclosures;
 mod error;
 mod forwarder;
 mod history;
@@ -60,6 +61,7 @@ enum Part {
     Revocation,
     Restriction,
     Rewriting,
+    Disclosures,
 }
 
 /// All figures of a run.
@@ -76,6 +78,7 @@ pub(crate) struct Report {
     revocation: Option<revocation::Row>,
     restriction: Option<restriction::Row>,
     rewriting: Vec<rewriting::Row>,
+    disclosures: Option<disclosures::Row>,
 }
 
 #[tokio::main]
@@ -130,10 +133,15 @@ async fn measure(cli: &Cli) -> Result<Report> {
         report::say("consume: 100, 400 and 1,000 bytes, librdkafka and Java, three ways");
         report.consume = consume::run(&mut bed, cli.runs, cli.percent).await?;
     }
-    // Last: from here on the hub looks at the publisher of every record.
+    // From here on the hub looks at the publisher of every record.
     if wanted(Part::Rewriting) {
         report::say("rewriting: contacts withheld and blanked, beside a direct read and the forwarder");
         report.rewriting = rewriting::run(&mut bed, cli.runs, cli.percent).await?;
+    }
+    // Last: it fills the databases.
+    if wanted(Part::Disclosures) {
+        report::say("disclosures: who received a contact's data, among many ranges and places");
+        report.disclosures = Some(disclosures::run(&mut bed, cli.percent).await?);
     }
     Ok(report)
 }
