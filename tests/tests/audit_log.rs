@@ -132,6 +132,8 @@ async fn every_change_leaves_an_entry(rig: &Rig) {
     let restriction = json!({ "measure": "use", "reach": "contact", "contacts": [contact], "reason": "a request" });
     let made = changes.post(first, "/v1/restrictions", "", &restriction).await;
     changes.post(second, "/v1/restrictions/{id}/lift", &made["ids"][0].to_string(), &why).await;
+    let question = json!({ "contacts": [contact], "reason": "a request" });
+    changes.post(first, "/v1/disclosures/questions", "", &question).await;
     let erasure = json!({ "contacts": [contact], "reason": "principal-request" });
     changes.post(first, "/v1/erasures", "", &erasure).await;
     registry_changes(&mut changes).await;

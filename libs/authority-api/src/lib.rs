@@ -23,5 +23,5 @@ pub use http::{HttpError, RegistryConfig};
 pub use keys::{KeyError, PublicKey, SigningKey};
 pub use restrictions::{InForce, RestrictionOffer, RestrictionSigner, RestrictionWatch, Restrictions};
 pub use signed::{SignedSnapshot, SignedSnapshotError, SnapshotSigner};
-pub use token::{Audience, Claims, ProofClaims, TokenError, TokenSigner, verify_token};
+pub use token::{Audience, Claims, DisclosureClaims, ProofClaims, TokenError, TokenSigner, verify_token};
 pub use watch::{Offer, PolicyConfig, PolicyHandle, SnapshotWatch, WatchError};

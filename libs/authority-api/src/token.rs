@@ -6,6 +6,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use policy::{GrantId, Policy, TokenKey};
 use restriction::Reach;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::keys::SigningKey;
 
@@ -21,6 +22,8 @@ pub enum Audience {
     Authority,
     /// Asking hub and history where one restriction stands.
     Proof,
+    /// Asking hub and history who received somebody's data.
+    Disclosures,
 }
 
 impl Audience {
@@ -31,6 +34,7 @@ impl Audience {
             Self::History => "history",
             Self::Authority => "authority",
             Self::Proof => "proof",
+            Self::Disclosures => "disclosures",
         }
     }
 }
@@ -75,6 +79,27 @@ pub struct ProofClaims {
     pub contact: ContactId,
     /// and whom it reaches.
     pub reach: Reach,
+}
+
+/// What a token for a question of disclosures says: the right to ask about these contacts, or this person, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisclosureClaims {
+    /// Issuer: the authority's public URL.
+    pub iss: String,
+    /// The operator who asks.
+    pub sub: OperatorName,
+    /// [`Audience::Disclosures`].
+    pub aud: String,
+    /// Issued at, seconds.
+    pub iat: i64,
+    /// Expires at, seconds.
+    pub exp: i64,
+    /// The question, as it is recorded.
+    pub question: Uuid,
+    /// About these contacts,
+    pub contacts: Vec<ContactId>,
+    /// and all contacts that this person has now.
+    pub person: Option<Uuid>,
 }
 
 /// Why a token is refused.

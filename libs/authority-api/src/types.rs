@@ -20,6 +20,7 @@
 //! | `GET /v1/restrictions`, `GET /v1/restrictions/{id}` | | [`Restriction`] |
 //! | `POST /v1/restrictions/{id}/lift` | [`Reason`] | [`Restriction`] |
 //! | `GET /v1/restrictions/{id}/proof` | | [`ProofPass`] |
+//! | `POST /v1/disclosures/questions` | [`NewDisclosureQuestion`] | [`DisclosurePass`] |
 //! | `GET /v1/catalogue` | | [`jointuse::Catalogue`] |
 //! | `GET /v1/policy` | | [`PolicyView`] |
 //! | `POST /v1/policy/explain` | [`Explain`] | [`Explanation`] |
@@ -30,10 +31,15 @@
 //! | `POST /oauth/token`, `GET /.well-known/jwks.json` | RFC 6749, RFC 7517 | |
 //! | `/registry/…` | the Confluent Schema Registry surface | |
 
+mod disclosing;
 mod restricting;
 
 use std::collections::BTreeSet;
 
+pub use disclosing::{
+    DisclosedAnswer, DisclosedRange, DisclosurePass, ErasedContact, KnownContact, NewDisclosureQuestion, PositionRun,
+    Positions, RangesHolding, ReadPartition, Span,
+};
 pub use restricting::{
     AnswersWith, HistoryProof, HubProof, Lifted, MadeRestrictions, NewRestrictions, ProofPass, Restriction, Watermark,
 };

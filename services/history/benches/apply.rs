@@ -24,7 +24,7 @@ use contract::avro::{WriterSchema, encode};
 use history::{
     apply::{Batch, apply},
     opening::Value,
-    record::{Incoming, decode},
+    record::Incoming,
 };
 use jointuse::{
     Acquisition, AcquisitionMethod, Kind,
@@ -128,12 +128,7 @@ async fn run(store: &Store, postgres: &Postgres, table: &str, kind: Kind, messag
 
 fn batch(kind: Kind, messages: &[bus::Message], schema: &WriterSchema) -> Batch {
     let topic = format!("jointuse.{}", kind.as_str());
-    let incoming = |message: &bus::Message| Incoming {
-        kind,
-        partition: message.partition,
-        offset: message.offset,
-        what: decode(message, Value::plain(message), kind, Some(schema)),
-    };
+    let incoming = |message: &bus::Message| Incoming::new(message, Value::plain(message), kind, Some(schema));
     Batch {
         records: messages.iter().map(incoming).collect(),
         next: [((topic.clone(), 0), messages[messages.len() - 1].offset + 1)].into(),

@@ -17,7 +17,7 @@ use crate::{
     apply::{self, Applied, Batch},
     metrics::Metrics,
     opening::{self, KeysAway, Opened, Value},
-    record::{Broken, Incoming, Reason, What, decode},
+    record::{Broken, Incoming, Reason, What},
     registry::{Registry, RegistryError},
 };
 
@@ -120,8 +120,7 @@ impl Applier {
             };
             let value = opened.value(index, message);
             let schema = if let Value::Datum(id, _) = value { schemas.get(&id) } else { None };
-            let what = decode(message, value, kind, schema);
-            batch.records.push(Incoming { kind, partition: message.partition, offset: message.offset, what });
+            batch.records.push(Incoming::new(message, value, kind, schema));
             batch.next.insert((message.topic.to_string(), message.partition), message.offset + 1);
         }
         batch

@@ -26,8 +26,24 @@ pub struct Incoming {
     pub partition: i32,
     /// Offset in the partition.
     pub offset: i64,
+    /// Of whom it is by its key, if it has a value: what could be delivered of somebody.
+    pub contact: Option<Uuid>,
     /// What it says.
     pub what: What,
+}
+
+impl Incoming {
+    /// Decodes one record. `schema` is the one its value names, `None` when the registry does not know it.
+    pub fn new(message: &bus::Message, value: Value<'_>, kind: Kind, schema: Option<&WriterSchema>) -> Self {
+        let key = message.payload.as_ref().and(message.key.as_deref());
+        Self {
+            kind,
+            partition: message.partition,
+            offset: message.offset,
+            contact: key.and_then(pseudonym),
+            what: decode(message, value, kind, schema),
+        }
+    }
 }
 
 /// What a record says.

@@ -47,3 +47,11 @@ diesel::table! {
         id -> Uuid,
     }
 }
+
+diesel::table! {
+    record_position (contact_id, place, record_offset) {
+        contact_id -> Uuid,
+        record_offset -> BigInt,
+        place -> Integer,
+    }
+}

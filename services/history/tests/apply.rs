@@ -15,7 +15,7 @@ use history::{
         partition::{partition, shared_by_names},
     },
     opening::Value,
-    record::{Incoming, What, decode},
+    record::{Incoming, What},
 };
 use jointuse::{
     Acquisition, AcquisitionMethod, Kind,
@@ -72,8 +72,8 @@ impl Rig {
         let (mut incoming, mut put) = (Vec::new(), BTreeMap::new());
         for (contact, card) in records {
             let message = message(self.offset, contact, card.as_ref());
-            let what = decode(&message, Value::plain(&message), Kind::Contact, Some(&self.schema));
-            match &what {
+            let record = Incoming::new(&message, Value::plain(&message), Kind::Contact, Some(&self.schema));
+            match &record.what {
                 What::Contact(record) => {
                     put.insert(record.facts.contact, (record.facts.clone(), record.main_number));
                 }
@@ -83,7 +83,7 @@ impl Rig {
                 }
                 other => panic!("{other:?}"),
             }
-            incoming.push(Incoming { kind: Kind::Contact, partition: 0, offset: self.offset, what });
+            incoming.push(record);
             self.offset += 1;
         }
         for (id, (facts, main)) in put {

@@ -9,6 +9,7 @@ mod cluster;
 mod config;
 mod conn;
 mod delivery;
+mod disclosures;
 mod gate;
 mod handlers;
 mod hub;

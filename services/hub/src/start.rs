@@ -17,6 +17,7 @@ use crate::{
     cluster::Cluster,
     config::{Config, Limits},
     delivery::{Programs, Stops},
+    disclosures,
     gate::Gate,
     hub::{Hub, Parts},
     ledger::{Ledger, leaves},
@@ -70,7 +71,9 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
 
     let admin = ctx.listen("admin", config.admin.listen).await?;
     let tls = ctx.identity("admin", config.admin.tls.as_ref())?;
-    ctx.spawn_http("admin", admin, tls, ctx.admin_router().merge(proof::router(Arc::clone(&hub), store.clone())));
+    let questions = proof::router(Arc::clone(&hub), store.clone());
+    let questions = questions.merge(disclosures::router(Arc::clone(&hub), store.clone()));
+    ctx.spawn_http("admin", admin, tls, ctx.admin_router().merge(questions));
     // Disclosures and policy go on while connections drain; they end with the last of them.
     ctx.spawn("disclosures", writer.run(gone(ctx.clone(), Arc::clone(&hub))));
     let stop_feed = RestrictionFeed::new("hub");

@@ -1,6 +1,7 @@
 //! The grammar of the command line. Its help is the operators' manual.
 
 mod audit;
+mod disclosures;
 mod erase;
 mod keys;
 mod restriction;
@@ -14,6 +15,7 @@ use jointuse::{CompanyId, CorporateNumber, ItemId, Login, OperatorName, PurposeI
 use policy::Action;
 
 pub(crate) use audit::{AuditCommand, AuditLedger, AuditVerify, CosignerCommand};
+pub(crate) use disclosures::DisclosuresArgs;
 pub(crate) use erase::{EraseArgs, ErasureCommand};
 pub(crate) use keys::{KeysCommand, KeysFrom};
 pub(crate) use restriction::RestrictionCommand;
@@ -95,6 +97,16 @@ pub(crate) enum Command {
     /// Restrictions: whose records must not be used, not be provided, or not be used for mail.
     #[command(subcommand)]
     Restriction(RestrictionCommand),
+    /// Who received somebody's data, when, for what, under which notice and decision. For privacy officers and auditors.
+    ///
+    /// The hub knows ranges of records that it delivered and history where each record of a contact stands, also of those
+    /// that were superseded or erased: both are put together. A range knows how many of its records were withheld, not
+    /// which; "delivered unless …" says what is not certain. Each question is recorded.
+    ///
+    ///   hubctl disclosures --contact 00112233445566778899aabbccddeeff --reason "request 17"
+    ///   hubctl disclosures --person 0192f3c4-… --reason "leak 3" --since 2026-11-01T00:00:00Z --all --json
+    #[command(verbatim_doc_comment)]
+    Disclosures(DisclosuresArgs),
     /// The policy in force, and why it decides as it does.
     #[command(subcommand)]
     Policy(PolicyCommand),

@@ -5,6 +5,7 @@
 
 mod bed;
 mod consume;
+mod disclosures;
 mod error;
 mod forwarder;
 mod history;
@@ -69,6 +70,7 @@ enum Part {
     Restriction,
     Rewriting,
     Scale,
+    Disclosures,
 }
 
 /// All figures of a run.
@@ -86,6 +88,7 @@ pub(crate) struct Report {
     restriction: Option<restriction::Row>,
     rewriting: Vec<rewriting::Row>,
     scale: Vec<scale::Row>,
+    disclosures: Option<disclosures::Row>,
 }
 
 #[tokio::main]
@@ -143,10 +146,15 @@ async fn measure(cli: &Cli) -> Result<Report> {
         report::say("scale: a hundred thousand sealed records and ten million");
         report.scale = scale::run(&mut bed, cli.runs, cli.percent).await?;
     }
-    // Last: from here on the hub looks at the publisher of every record.
+    // From here on the hub looks at the publisher of every record.
     if wanted(Part::Rewriting) {
         report::say("rewriting: sealed contacts opened, withheld and blanked, beside a direct read and the forwarder");
         report.rewriting = rewriting::run(&mut bed, cli.runs, cli.percent).await?;
+    }
+    // Last: it fills the databases.
+    if wanted(Part::Disclosures) {
+        report::say("disclosures: who received a contact's data, among many ranges and places");
+        report.disclosures = Some(disclosures::run(&mut bed, cli.percent).await?);
     }
     Ok(report)
 }

@@ -37,8 +37,10 @@ pub(crate) fn machine() -> String {
 pub(crate) fn print(report: &Report, out: &Path) -> ExitCode {
     let Ok(value) = serde_json::to_value(report) else { return ExitCode::FAILURE };
     println!("{} · {} runs · {} % of the records", report.machine, report.runs, report.percent);
-    for part in ["memory", "latency", "revocation", "restriction", "intake", "history", "consume", "scale", "rewriting"]
-    {
+    const PARTS: [&str; 10] = [
+        "memory", "latency", "revocation", "restriction", "intake", "history", "consume", "scale", "rewriting", "disclosures",
+    ];
+    for part in PARTS {
         let rows = match value.get(part) {
             Some(Value::Array(rows)) => rows.clone(),
             Some(Value::Object(row)) => vec![Value::Object(row.clone())],

@@ -4,6 +4,7 @@ mod activity;
 mod companies;
 mod credentials;
 mod decide;
+mod disclosures;
 mod erasures;
 mod grants;
 mod notices;
@@ -54,6 +55,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .merge(grants::routes())
         .merge(credentials::routes())
         .merge(restrictions::routes())
+        .merge(disclosures::routes())
         .merge(policy::routes())
         .merge(cluster::routes())
         .merge(erasures::routes())

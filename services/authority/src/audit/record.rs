@@ -100,7 +100,7 @@ fn about(action: &str, subject: &str) -> (EntryKind, Subject) {
         "cluster" if action == "cluster.accept-topic" => {
             subject.split(' ').next().and_then(|topic| topic.parse().ok()).map(Subject::Topic)
         }
-        "restriction" | "erasure" => Some(Subject::Principal),
+        "restriction" | "erasure" | "disclosures" => Some(Subject::Principal),
         _ => None,
     };
     (kind, named.unwrap_or(Subject::Hub))
@@ -127,6 +127,7 @@ mod tests {
             ("cluster.accept-topic", "jointuse.contact 00ff", EntryKind::Administration, "topic jointuse.contact"),
             ("cluster.apply", "3 done, 0 failed", EntryKind::Administration, "hub"),
             ("restriction.put", "0123456789abcdef0123456789abcdef", EntryKind::Restriction, "principal"),
+            ("disclosures.ask", "7c3e", EntryKind::Administration, "principal"),
             ("nobody-knows.it", "Taro Yamada", EntryKind::Administration, "hub"),
         ] {
             let (found, about) = about(action, subject);

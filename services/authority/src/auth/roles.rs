@@ -22,6 +22,8 @@ const AUDITOR: Need = Any(&[Auditor]);
 const STOP_COMPANY: Need = Any(&[Steward, PrivacyOfficer]);
 /// What principals ask for.
 const PRIVACY: Need = Any(&[PrivacyOfficer]);
+/// Whose data went where.
+const PRIVACY_AUDIT: Need = Any(&[PrivacyOfficer, Auditor]);
 const STOP_ACCESS: Need = Any(&[AccessOfficer, PrivacyOfficer]);
 
 /// (method, route, need).
@@ -70,6 +72,7 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/v1/restrictions/{id}", EVERYBODY),
     ("POST", "/v1/restrictions/{id}/lift", PRIVACY),
     ("GET", "/v1/restrictions/{id}/proof", EVERYBODY),
+    ("POST", "/v1/disclosures/questions", PRIVACY_AUDIT),
     ("GET", "/v1/catalogue", EVERYBODY),
     ("GET", "/v1/policy", EVERYBODY),
     ("POST", "/v1/policy/explain", EVERYBODY),
@@ -121,7 +124,9 @@ mod tests {
     fn auditors_change_nothing_and_read_everything() {
         for (method, route, need) in TABLE {
             let Any(roles) = need else { continue };
-            let reads = *method == "GET" || *route == "/v1/policy/explain";
+            // Asking for somebody's disclosures is recorded, and changes nothing else.
+            let asks = ["/v1/policy/explain", "/v1/disclosures/questions"].contains(route);
+            let reads = *method == "GET" || asks;
             assert_eq!(roles.contains(&Auditor), reads, "{method} {route}");
         }
     }

@@ -8,6 +8,7 @@ pub(crate) mod grants;
 pub(crate) mod notices;
 pub(crate) mod operators;
 pub(crate) mod policy_issue;
+pub(crate) mod questions;
 pub(crate) mod restrictions;
 pub(crate) mod schema;
 pub(crate) mod snapshot;

@@ -5,6 +5,7 @@ mod access;
 mod answer;
 mod auth;
 mod cursor;
+mod disclosures;
 mod organisations;
 mod persons;
 mod proof;
@@ -97,8 +98,8 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn router(app: Arc<App>) -> Router {
     let (router, openapi) = routes().split_for_parts();
     let description = axum::routing::get(move || async move { Json(openapi) });
-    // An operator's question, and no part of what subscribers are told of.
-    let router = router.route("/v1/restrictions/proof", axum::routing::get(proof::prove));
+    // Operators' questions, and no part of what subscribers are told of.
+    let router = router.route("/v1/restrictions/proof", axum::routing::get(proof::prove)).merge(disclosures::routes());
     router.layer(axum::extract::DefaultBodyLimit::max(16 << 10)).with_state(app).route("/openapi.json", description)
 }
 

@@ -11,6 +11,7 @@ mod erased;
 mod interactions;
 mod known;
 mod organisations;
+mod positions;
 mod rows;
 
 use std::collections::{BTreeMap, HashMap};
@@ -73,7 +74,7 @@ const CONTACTS_LOCK: i64 = 0x6869_7374_6f72_7931;
 const PLANS: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
     SET LOCAL jit = off";
 
-/// Applies a batch. To be run in a transaction, and again as a whole when that fails.
+/// Applies a batch, and keeps where its records stand. To be run in a transaction, and again as a whole when that fails.
 ///
 /// # Errors
 /// When the database does not take it; nothing may then be committed.
@@ -84,12 +85,13 @@ pub fn apply(conn: &mut PgConnection, batch: &Batch) -> Result<Applied, StoreErr
     let lock = if changes_contacts { "pg_advisory_xact_lock" } else { "pg_advisory_xact_lock_shared" };
     conn.batch_execute(&format!("{PLANS}; SELECT {lock}({CONTACTS_LOCK})"))?;
 
-    let done = lock_offsets(conn, batch)?;
+    let Locked { done, places } = lock_offsets(conn, batch)?;
     let erased = erased::among(conn, &batch.records)?;
-    let fresh = |record: &&Incoming| {
-        let topic = batch.topics.get(&record.kind).map_or("", String::as_str);
-        done.get(&(topic, record.partition)).is_none_or(|next| record.offset >= *next)
-    };
+    let topic = |record: &Incoming| batch.topics.get(&record.kind).map_or("", String::as_str);
+    let fresh =
+        |record: &&Incoming| done.get(&(topic(record), record.partition)).is_none_or(|next| record.offset >= *next);
+    let new = batch.records.iter().filter(fresh).map(|record| (record, topic(record)));
+    positions::store(conn, new, &places)?;
     let (mut put, mut interactions, mut broken) = (contacts::Changes::default(), Vec::new(), Vec::new());
     for record in &batch.records {
         if !fresh(&record) {
@@ -123,6 +125,8 @@ struct OffsetRow {
     partition: i32,
     #[diesel(sql_type = sql_types::BigInt)]
     next_offset: i64,
+    #[diesel(sql_type = sql_types::Integer)]
+    place: i32,
 }
 
 /// Where reading is to go on: topic, partition, next offset.
@@ -130,7 +134,8 @@ struct OffsetRow {
 /// # Errors
 /// When the database does not answer.
 pub fn offsets(conn: &mut PgConnection) -> Result<BTreeMap<(String, i32), i64>, StoreError> {
-    let rows: Vec<OffsetRow> = sql_query("SELECT topic, partition, next_offset FROM applied_offset").load(conn)?;
+    let rows: Vec<OffsetRow> =
+        sql_query("SELECT topic, partition, next_offset, place FROM applied_offset").load(conn)?;
     Ok(rows.into_iter().map(|row| ((row.topic, row.partition), row.next_offset)).collect())
 }
 
@@ -144,13 +149,21 @@ fn columns(batch: &Batch) -> (Vec<&str>, Vec<i32>, Vec<i64>) {
     columns
 }
 
+/// The partitions of a batch, locked.
+struct Locked<'a> {
+    /// How far each had come.
+    done: HashMap<(&'a str, i32), i64>,
+    /// Its number.
+    places: HashMap<(&'a str, i32), i32>,
+}
+
 /// Locks the offsets of the batch's partitions and tells how far they had come.
-fn lock_offsets<'a>(conn: &mut PgConnection, batch: &'a Batch) -> Result<HashMap<(&'a str, i32), i64>, StoreError> {
+fn lock_offsets<'a>(conn: &mut PgConnection, batch: &'a Batch) -> Result<Locked<'a>, StoreError> {
     use sql_types::{Array, Integer, Text};
     let (topics, partitions, _) = columns(batch);
     let lock = |conn: &mut PgConnection| -> Result<Vec<OffsetRow>, StoreError> {
         let rows = sql_query(
-            "SELECT o.topic, o.partition, o.next_offset FROM applied_offset o \
+            "SELECT o.topic, o.partition, o.next_offset, o.place FROM applied_offset o \
              JOIN unnest($1, $2) AS u(t, p) ON o.topic = u.t AND o.partition = u.p \
              ORDER BY o.topic, o.partition FOR UPDATE OF o",
         )
@@ -170,13 +183,14 @@ fn lock_offsets<'a>(conn: &mut PgConnection, batch: &'a Batch) -> Result<HashMap
         .execute(conn)?;
         rows = lock(conn)?;
     }
-    let mut done = HashMap::new();
+    let mut locked = Locked { done: HashMap::new(), places: HashMap::new() };
     for row in rows {
         if let Some(((topic, partition), _)) = batch.next.get_key_value(&(row.topic, row.partition)) {
-            done.insert((topic.as_str(), *partition), row.next_offset);
+            locked.done.insert((topic.as_str(), *partition), row.next_offset);
+            locked.places.insert((topic.as_str(), *partition), row.place);
         }
     }
-    Ok(done)
+    Ok(locked)
 }
 
 fn move_offsets(conn: &mut PgConnection, batch: &Batch) -> Result<(), StoreError> {

@@ -1,9 +1,11 @@
 //! Queries of the API, one file per aggregate. What they read is disclosed in the same transaction ([`disclosure`]).
 
+pub mod answered;
 pub mod disclosure;
 pub mod leaves;
 pub mod organisation;
 pub mod person;
+pub mod position;
 pub mod timeline;
 
 use chrono::{DateTime, NaiveDate, Utc};

@@ -12,7 +12,7 @@ const GATHER: &str = "WITH due AS (SELECT id FROM disclosure WHERE seal IS NULL 
     ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED), \
     marked AS (UPDATE disclosure SET seal = $1, sealed_at = now() FROM due WHERE disclosure.id = due.id \
     RETURNING disclosure.*) \
-    SELECT jsonb_agg(to_jsonb(marked) - 'seal' - 'sealed_at' ORDER BY marked.id)::text AS text, count(*) AS count FROM marked";
+    SELECT jsonb_agg(to_jsonb(marked) - '{seal, sealed_at, reach}'::text[] ORDER BY marked.id)::text AS text, count(*) AS count FROM marked";
 
 /// See [`disclosure_feed::Gather`].
 pub(crate) fn gather(conn: &mut PgConnection, seal: i64) -> Result<Option<Rows>, StoreError> {

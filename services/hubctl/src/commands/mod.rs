@@ -4,6 +4,7 @@ mod audit;
 mod cluster;
 mod company;
 mod credential;
+mod disclosures;
 mod erasure;
 mod grant;
 mod keys;
@@ -37,6 +38,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
             credential::client_config(&context, &subscription, secret_file, &out).await
         }
         Command::Restriction(command) => restriction::run(&context, command).await,
+        Command::Disclosures(args) => disclosures::run(&context, args).await,
         Command::Policy(command) => policy_view::run(&context, command).await,
         Command::Cluster(command) => cluster::run(&context, command).await,
         Command::Schema(command) => schema::run(&context, command).await,

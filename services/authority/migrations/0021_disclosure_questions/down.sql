@@ -1,0 +1,2 @@
+DROP INDEX erasure_person, erasure_contacts;
+DROP TABLE disclosure_question;
