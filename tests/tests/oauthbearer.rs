@@ -3,7 +3,7 @@
 
 mod flow_rig;
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use authority_api::{
     SigningKey, TokenSigner,
@@ -23,7 +23,10 @@ use testkit::{
     wait::until,
 };
 use wire::{
-    messages::{MetadataRequest, SaslAuthenticateResponse, SaslHandshakeRequest, TopicName, metadata_request::MetadataRequestTopic},
+    messages::{
+        MetadataRequest, SaslAuthenticateResponse, SaslHandshakeRequest, TopicName,
+        metadata_request::MetadataRequestTopic,
+    },
     protocol::StrBytes,
 };
 
@@ -33,12 +36,13 @@ const SASL_AUTHENTICATION_FAILED: i16 = 58;
 const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
 const UNSUPPORTED_SASL_MECHANISM: i16 = 33;
 /// Seconds that a token of the authority lives here.
-const LIFE: i64 = 20;
+const LIFE: i64 = 30;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_are_logins() {
     let life = LIFE.to_string();
-    let rig = Rig::start(Stack::builder().tls().env(Name::Authority, "AUTHORITY__TOKENS__LIFETIME_SECONDS", life)).await;
+    let rig =
+        Rig::start(Stack::builder().tls().env(Name::Authority, "AUTHORITY__TOKENS__LIFETIME_SECONDS", life)).await;
     let bench = Bench::new(rig).await;
     what_holds(&bench).await;
     what_does_not_hold(&bench).await;
@@ -125,11 +129,9 @@ impl Bench {
     }
 
     async fn counted(&self, reason: &str, before: f64) {
-        until(format!("{reason} to be counted"), LONG, async || {
-            (self.refusals(reason).await > before).then_some(())
-        })
-        .await
-        .unwrap();
+        until(format!("{reason} to be counted"), LONG, async || (self.refusals(reason).await > before).then_some(()))
+            .await
+            .unwrap();
     }
 
     async fn publish(&self, prefix: &str, count: usize) {
@@ -152,18 +154,19 @@ async fn topic_error(raw: &mut Raw) -> Option<i16> {
 }
 
 async fn what_holds(bench: &Bench) {
-    let token = bench.rig.stack.access_token(&bench.rig.member.subscription, "hub").await.unwrap();
     let login = bench.rig.member.subscription.login.as_str();
-    for response in [
-        bearer(&token),
-        format!("n,a={login},\u{1}auth=Bearer {token}\u{1}\u{1}"),
-        format!("n,,\u{1}auth=Bearer {token}\u{1}poolId=twelve\u{1}\u{1}"),
+    let given = bench.rig.stack.access_token(&bench.rig.member.subscription, "hub").await.unwrap();
+    let token = bench.ending(3600);
+    for (response, life) in [
+        (bearer(&given), LIFE),
+        (format!("n,a={login},\u{1}auth=Bearer {token}\u{1}\u{1}"), 3600),
+        (format!("n,,\u{1}auth=Bearer {token}\u{1}poolId=twelve\u{1}\u{1}"), 3600),
     ] {
         let mut raw = bench.hub().await;
         let answer = raw.bear(&response, 2).await.unwrap();
-        assert_eq!((answer.error_code, answer.error_message), (0, None));
+        assert_eq!(answer.error_code, 0, "{:?}", answer.error_message);
         // KIP-368: the client is told how long the session is, which is no longer than the token.
-        assert!((1..=LIFE * 1000).contains(&answer.session_lifetime_ms), "{}", answer.session_lifetime_ms);
+        assert!((1..=life * 1000).contains(&answer.session_lifetime_ms), "{}", answer.session_lifetime_ms);
         assert_eq!(topic_error(&mut raw).await, Some(0));
     }
     // A client of before KIP-368 logs in all the same.
@@ -188,12 +191,10 @@ async fn what_does_not_hold(bench: &Bench) {
     let mut later = bench.claims.clone();
     later["exp"] = json!(Utc::now().timestamp() + 7200);
     let edited = format!("{header}.{}.{}", json(later), parts[2]);
-    let history = bench.rig.stack.access_token(&bench.rig.member.subscription, "history").await.unwrap();
-    let intake = bench.rig.stack.access_token(&bench.rig.member.publication, "intake").await.unwrap();
     for (reason, token, says) in [
         ("token_expired", bench.ending(-1), "has expired: get a new one"),
-        ("token_audience", history, "ask the authority for one of scope hub"),
-        ("token_audience", intake, "ask the authority for one of scope hub"),
+        ("token_audience", bench.with("aud", "history"), "ask the authority for one of scope hub"),
+        ("token_audience", bench.with("aud", "intake"), "ask the authority for one of scope hub"),
         ("token_audience", bench.with("aud", "authority"), "ask the authority for one of scope hub"),
         ("token_issuer", bench.with("iss", "https://other.example"), "another issuer"),
         ("token_signature", foreign, "not signed by the authority of this hub"),
@@ -213,7 +214,13 @@ async fn what_does_not_hold(bench: &Bench) {
     }
     let another = format!("n,a=ju-sub-other-1,\u{1}auth=Bearer {good}\u{1}\u{1}");
     bench.refused("authzid", &another).await.unwrap();
-    for response in ["", "n,,", "\0user\0password", "n,,n=user,r=nonce", &format!("p=tls-unique,,\u{1}auth=Bearer {good}\u{1}\u{1}")] {
+    for response in [
+        "",
+        "n,,",
+        "\0user\0password",
+        "n,,n=user,r=nonce",
+        &format!("p=tls-unique,,\u{1}auth=Bearer {good}\u{1}\u{1}"),
+    ] {
         bench.refused("token_malformed", response).await.unwrap();
     }
     // Longer than a frame before the login may be: closed unread.
@@ -233,8 +240,11 @@ async fn the_broker_is_a_second_wall(bench: &Bench) {
     let foreign = TokenSigner::new(&SigningKey::generate().unwrap()).sign(&bench.claims).unwrap();
     for (what, token) in [
         // Of an operator's session, say: signed by the same key, and its subject may be called like a super user.
-        ("audience", bench.sign(&json!({ "iss": bench.claims["iss"], "sub": "admin", "aud": "authority",
-            "iat": bench.claims["iat"], "exp": bench.claims["exp"] }))),
+        (
+            "audience",
+            bench.sign(&json!({ "iss": bench.claims["iss"], "sub": "admin", "aud": "authority",
+            "iat": bench.claims["iat"], "exp": bench.claims["exp"] })),
+        ),
         ("issuer", bench.with("iss", "https://other.example")),
         ("signature", foreign),
         ("expiry", bench.ending(-3600)),
@@ -248,19 +258,21 @@ async fn the_broker_is_a_second_wall(bench: &Bench) {
 async fn a_session_ends_with_its_token(bench: &Bench) {
     let before = bench.refusals("session_expired").await;
     let mut raw = bench.hub().await;
-    assert_eq!(raw.bear(&bearer(&bench.ending(5)), 2).await.unwrap().error_code, 0);
+    assert_eq!(raw.bear(&bearer(&bench.ending(12)), 2).await.unwrap().error_code, 0);
     assert_eq!(raw.reply().await, Reply::Closed);
     bench.counted("session_expired", before).await;
 }
 
 async fn a_session_is_made_again_by_its_own_login_only(bench: &Bench) {
-    let first = Utc::now().timestamp() + 8;
+    let first = Utc::now().timestamp() + 15;
     let mut raw = bench.hub().await;
     assert_eq!(raw.bear(&bearer(&bench.with("exp", first)), 2).await.unwrap().error_code, 0);
     let again = raw.bear(&bearer(&bench.ending(3600)), 2).await.unwrap();
     assert_eq!(again.error_code, 0);
     assert!(again.session_lifetime_ms > 3_000_000, "{}", again.session_lifetime_ms);
-    until("the first token to have ended", LONG, async || (Utc::now().timestamp() > first + 1).then_some(())).await.unwrap();
+    until("the first token to have ended", LONG, async || (Utc::now().timestamp() > first + 1).then_some(()))
+        .await
+        .unwrap();
     assert_eq!(topic_error(&mut raw).await, Some(0), "the session outlives the first token");
 
     let other = bench.rig.desk.grant(&bench.rig.member.company, "subscription", "other", &[]).await.unwrap();
@@ -308,7 +320,7 @@ async fn stock_clients_go_on_past_the_end_of_a_token(bench: &Bench) {
         let group = format!("ju.{}.{client:?}", rig.member.subscription.id).to_lowercase();
         let request = Request::configured("consume", client, &stem, &token_url);
         let request = request.with("group", group).with("topics", vec![CONTACT]);
-        readers.push((client, Running::start(client, &request).unwrap(), 0));
+        readers.push((client, Running::start(client, &request).unwrap(), BTreeSet::new()));
     }
     // The first records by the first token, the last ones when two have ended.
     for (prefix, wanted, after) in [("first", 40, 0), ("second", 80, LIFE + 1), ("third", 120, 2 * LIFE + 2)] {
@@ -320,20 +332,19 @@ async fn stock_clients_go_on_past_the_end_of_a_token(bench: &Bench) {
         for (client, reader, seen) in &mut readers {
             let events = reader
                 .until(&format!("to read the {prefix} records"), LONG, |event| {
-                    *seen += usize::from(event.record().is_some());
-                    *seen >= wanted
+                    seen.extend(event.record().map(|record| (record.partition, record.offset)));
+                    seen.len() >= wanted
                 })
                 .await
                 .unwrap();
             let refused = |event: &testkit::clients::Event| {
-                let text = event.0.to_string().to_lowercase();
-                event.kind() == "error" && (text.contains("sasl") || text.contains("authenti"))
+                event.kind() == "error" && event.0.to_string().to_lowercase().contains("authenti")
             };
             assert!(!events.iter().any(refused), "{client:?}: {events:?}");
         }
     }
     for (client, reader, seen) in &mut readers {
-        assert_eq!(*seen, 120, "{client:?}");
+        assert_eq!(seen.len(), 120, "{client:?}");
         reader.stop(LONG).await.unwrap();
     }
 }
@@ -423,7 +434,8 @@ async fn keys_are_changed_without_a_break(bench: &mut Bench) {
     };
     assert_eq!(jwks["keys"].as_array().unwrap().len(), 2);
     let subscription = &bench.rig.member.subscription;
-    let new = until("a token by the new key", LONG, async || bench.rig.stack.access_token(subscription, "hub").await.ok());
+    let new =
+        until("a token by the new key", LONG, async || bench.rig.stack.access_token(subscription, "hub").await.ok());
     let new = new.await.unwrap();
     let kid = |token: &str| -> Value {
         let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
@@ -442,7 +454,7 @@ async fn keys_are_changed_without_a_break(bench: &mut Bench) {
 
 fn no_token_is_in_a_log(bench: &mut Bench) {
     let used = bench.used.lock().unwrap().clone();
-    assert!(used.len() > 20);
+    assert!(used.len() > 10);
     for name in [Name::Hub, Name::Authority] {
         let log = std::fs::read_to_string(bench.rig.stack.service(name).unwrap().log()).unwrap();
         for token in &used {

@@ -58,10 +58,8 @@ impl ClientConfig {
             self.topic_list(),
             match mechanism {
                 Mechanism::Scram => String::new(),
-                Mechanism::Oauthbearer => format!(
-                    "# Start Java with -Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={}\n",
-                    self.token_url
-                ),
+                Mechanism::Oauthbearer =>
+                    format!("# Start Java with -Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={}\n", self.token_url),
             },
             self.bootstrap_servers,
             self.protocol(),
@@ -171,7 +169,8 @@ impl ClientConfig {
                 format!("sasl.mechanism=SCRAM-SHA-512\nsasl.username={login}\nsasl.password={secret}\n")
             }
             Mechanism::Oauthbearer => {
-                let trust = self.token_trust().map_or_else(String::new, |_| format!("https.ca.location={trust_file}\n"));
+                let trust =
+                    self.token_trust().map_or_else(String::new, |_| format!("https.ca.location={trust_file}\n"));
                 format!(
                     "sasl.mechanism=OAUTHBEARER\nsasl.oauthbearer.method=oidc\n\
                      sasl.oauthbearer.token.endpoint.url={token_url}\n\
@@ -232,12 +231,18 @@ mod tests {
         assert_eq!(own.kafkajs_json(Mechanism::Scram, "s")["kafka"]["ssl"]["ca"][0], "-----BEGIN\nabc\n");
 
         let system = config(true, None);
-        assert!(system.java_properties(Mechanism::Scram, "s").contains("\nsecurity.protocol=SASL_SSL\nsasl.mechanism="));
+        assert!(
+            system.java_properties(Mechanism::Scram, "s").contains("\nsecurity.protocol=SASL_SSL\nsasl.mechanism=")
+        );
         assert!(!system.librdkafka_conf(Mechanism::Scram, "s", "/x/ca.pem").contains("ssl.ca"));
         assert_eq!(system.kafkajs_json(Mechanism::Scram, "s")["kafka"]["ssl"], true);
 
         let plain = config(false, None);
-        assert!(plain.java_properties(Mechanism::Scram, "s").contains("\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism="));
+        assert!(
+            plain
+                .java_properties(Mechanism::Scram, "s")
+                .contains("\nsecurity.protocol=SASL_PLAINTEXT\nsasl.mechanism=")
+        );
         assert_eq!(plain.kafkajs_json(Mechanism::Scram, "s")["kafka"]["ssl"], false);
     }
 

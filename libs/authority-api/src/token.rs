@@ -184,9 +184,7 @@ pub fn verify_token(token: &str, audience: Audience, policy: &Policy, at: DateTi
 
 /// The keys that verify tokens as a JSON Web Key Set (RFC 7517, RFC 8037): what is published, and what brokers are given.
 pub fn jwks(keys: &[TokenKey]) -> serde_json::Value {
-    let key = |key: &TokenKey| {
-        serde_json::json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": key.kid, "x": key.x })
-    };
+    let key = |key: &TokenKey| serde_json::json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": key.kid, "x": key.x });
     serde_json::json!({ "keys": keys.iter().map(key).collect::<Vec<_>>() })
 }
 

@@ -98,7 +98,9 @@ fn token_keys(config: &TokensConfig, signer: &TokenSigner) -> Result<Vec<TokenKe
     let text = std::fs::read_to_string(path).map_err(|error| path_of(&error))?;
     let keys = read_jwks(&text).map_err(|error| path_of(&error))?;
     if !keys.contains(&own) {
-        return Err(path_of(&"tokens.key_file is not in it, so brokers would refuse its tokens; see `authority jwks`").into());
+        return Err(
+            path_of(&"tokens.key_file is not in it, so brokers would refuse its tokens; see `authority jwks`").into()
+        );
     }
     Ok(keys)
 }

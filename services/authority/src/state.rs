@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use authority_api::TokenSigner;
-use policy::TokenKey;
 use jointuse::Clock;
+use policy::TokenKey;
 use store::Store;
 use tokio::sync::Notify;
 

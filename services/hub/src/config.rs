@@ -191,7 +191,11 @@ impl Settings for Config {
         let issuer = &self.tokens.issuer;
         let hidden = issuer.is_empty() || self.listen.tls.is_some();
         check(hidden, "tokens.issuer", "needs listen.tls: whoever sees a token can use it");
-        check(!issuer.ends_with('/'), "tokens.issuer", "must be the authority's public.url, without a slash at its end");
+        check(
+            !issuer.ends_with('/'),
+            "tokens.issuer",
+            "must be the authority's public.url, without a slash at its end",
+        );
         check(!self.bootstrap().is_empty(), "kafka.bootstrap", "must be host:port, several separated by commas");
         let named = !self.restrictions.persons_keys.is_empty();
         check(named, "restrictions.persons_keys", "name the PEM file of history's public key");

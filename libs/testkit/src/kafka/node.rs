@@ -12,8 +12,8 @@ use tokio::{
 use super::{Cluster, config, java};
 use crate::{
     Result,
-    kafka::tools::allowed_url,
     dir::{Dir, write_secret},
+    kafka::tools::allowed_url,
     process::{Launch, Process, run},
 };
 

@@ -206,7 +206,8 @@ fn grant_token(app: &App, login: Login, grant: &GrantId, audience: Audience) -> 
         Audience::Hub => Action::Deliver,
         _ => Action::ReadHistory,
     };
-    let company = permitted(&policy, &login, grant, action, now).map_err(|why| Refused::new("unauthorized_client", why))?;
+    let company =
+        permitted(&policy, &login, grant, action, now).map_err(|why| Refused::new("unauthorized_client", why))?;
     let lifetime = app.config.tokens.lifetime_seconds;
     let claims = Claims {
         iss: app.public_url.clone(),

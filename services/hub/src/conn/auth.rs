@@ -68,13 +68,7 @@ pub(crate) async fn authenticate(hub: &Hub, client: &mut Stream, upstream: &mut 
     }
 }
 
-async fn turn(
-    hub: &Hub,
-    client: &mut Stream,
-    upstream: &mut Stream,
-    frame: &Frame,
-    stage: Stage,
-) -> Result<Turn, End> {
+async fn turn(hub: &Hub, client: &mut Stream, upstream: &mut Stream, frame: &Frame, stage: Stage) -> Result<Turn, End> {
     let head = RequestHead::peek(&frame.body()).map_err(|_| End::Refused(Refusal::Malformed))?;
     hub.metrics.request(api::label(head.key));
     let mut step = Step { hub, head, frame, client, upstream };

@@ -121,7 +121,9 @@ fn write_configs(
             MechanismArg::Scram => (Mechanism::Scram, subscription.to_string()),
             MechanismArg::Oauthbearer if config.tls => (Mechanism::Oauthbearer, format!("{subscription}.oauthbearer")),
             MechanismArg::Oauthbearer => {
-                return Err(Failure::Usage("the hub speaks no TLS, and a token must not be sent in plain text: use scram".to_owned()));
+                return Err(Failure::Usage(
+                    "the hub speaks no TLS, and a token must not be sent in plain text: use scram".to_owned(),
+                ));
             }
         };
         let librdkafka = config.librdkafka_conf(mechanism, secret, &trust_file.display().to_string());
