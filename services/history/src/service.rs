@@ -56,12 +56,12 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
     let keys = config.keys.cache("history")?;
     let (serving, keys_check, ended) = (keys.clone(), context.health().register("keys"), draining.clone());
     context.spawn("keys", async move {
-        let tell = |heard| match heard {
+        let served = serving.serve(|heard| match heard {
             Ok(()) => keys_check.ready(),
             Err(error) => keys_check.not_ready(error.readiness()),
-        };
+        });
         tokio::select! {
-            result = serving.serve(tell) => result,
+            result = served => result,
             () = ended.cancelled() => Ok(()),
         }
     });
