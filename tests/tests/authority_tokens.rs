@@ -68,7 +68,11 @@ async fn what_is_given(rig: &Rig, sub: &IssuedCredential, publication: &IssuedCr
     let policy = Policy::load(rig.newest()).unwrap();
     assert_eq!(policy.snapshot().token_keys, keys, "the same in JWKS and policy");
 
-    for (issued, scope, audience) in [(sub, "history", Audience::History), (publication, "intake", Audience::Intake)] {
+    for (issued, scope, audience) in [
+        (sub, "history", Audience::History),
+        (sub, "hub", Audience::Hub),
+        (publication, "intake", Audience::Intake),
+    ] {
         let answer = ask(rig, Some((issued.login.as_str(), &issued.secret)), &[GRANT, ("scope", scope)]).await;
         assert_eq!((answer.status, answer.cache.as_deref()), (200, Some("no-store")), "{}", answer.body);
         assert_eq!((&answer.body["token_type"], &answer.body["scope"]), (&json!("Bearer"), &json!(scope)));
@@ -101,6 +105,7 @@ async fn what_is_refused(rig: &Rig, sub: &IssuedCredential) {
     assert_eq!(error(good, &[]).await, said(400, "invalid_request"));
     assert_eq!(error(good, &[("grant_type", "password")]).await, said(400, "unsupported_grant_type"));
     assert_eq!(error(good, &[GRANT, ("scope", "intake")]).await, said(400, "invalid_scope"));
+    assert_eq!(error(good, &[GRANT, ("scope", "hub history")]).await, said(400, "invalid_scope"));
     assert_eq!(error(good, &[GRANT, ("client_secret", "x")]).await, said(400, "invalid_request"));
     assert_eq!(error(Some((sub.login.as_str(), "wrong")), &[GRANT]).await, said(401, "invalid_client"));
     assert_eq!(error(Some(("ju-sub-nobody-1", "wrong")), &[GRANT]).await, said(401, "invalid_client"));

@@ -17,7 +17,7 @@ pub mod types;
 pub mod watch;
 
 pub use client::{AuthorityClient, ClientError};
-pub use client_config::ClientConfig;
+pub use client_config::{ClientConfig, Mechanism};
 pub use erasure::{Certificate, SignedCertificate};
 pub use http::{HttpError, RegistryConfig};
 pub use keys::{KeyError, PublicKey, SigningKey};

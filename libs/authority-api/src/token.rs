@@ -18,6 +18,8 @@ pub enum Audience {
     Intake,
     /// Reading histories.
     History,
+    /// Logging in at the hub, and again at the broker, by SASL/OAUTHBEARER (RFC 7628).
+    Hub,
     /// Operators' calls to the authority.
     Authority,
     /// Asking hub and history where one restriction stands.
@@ -32,6 +34,7 @@ impl Audience {
         match self {
             Self::Intake => "intake",
             Self::History => "history",
+            Self::Hub => "hub",
             Self::Authority => "authority",
             Self::Proof => "proof",
             Self::Disclosures => "disclosures",
@@ -117,6 +120,9 @@ pub enum TokenError {
     /// Meant for another service.
     #[error("the access token is for another service")]
     Audience,
+    /// Of another authority.
+    #[error("the access token was issued by another authority")]
+    Issuer,
     /// Its credential now belongs to another grant, or is gone.
     #[error("the access token's credential is not bound to its grant any more")]
     Binding,
@@ -201,6 +207,30 @@ pub fn verify_token(token: &str, audience: Audience, policy: &Policy, at: DateTi
     }
 }
 
+/// The keys that verify tokens as a JSON Web Key Set (RFC 7517, RFC 8037): what is published, and what brokers are given.
+pub fn jwks(keys: &[TokenKey]) -> serde_json::Value {
+    let key = |key: &TokenKey| serde_json::json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": key.kid, "x": key.x });
+    serde_json::json!({ "keys": keys.iter().map(key).collect::<Vec<_>>() })
+}
+
+/// Reads what [`jwks`] wrote.
+///
+/// # Errors
+/// When it is no key set, or one of its keys is not of the kind that tokens are signed by.
+pub fn read_jwks(text: &str) -> Result<Vec<TokenKey>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Set {
+        keys: Vec<Key>,
+    }
+    #[derive(Deserialize)]
+    #[serde(tag = "crv")]
+    enum Key {
+        Ed25519 { kid: String, x: String },
+    }
+    let set: Set = serde_json::from_str(text)?;
+    Ok(set.keys.into_iter().map(|Key::Ed25519 { kid, x }| TokenKey { kid, x }).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,6 +259,8 @@ mod tests {
         let renamed = TokenKey { kid: signer.public().kid, ..other.public() };
         assert_eq!(check(Audience::History, &[renamed], at), TokenError::Signature);
         assert_eq!(check(Audience::History, &keys, at + chrono::TimeDelta::seconds(300)), TokenError::Expired);
+        assert_eq!(read_jwks(&jwks(&keys).to_string()).unwrap(), keys);
+        assert!(read_jwks(r#"{"keys":[{"kty":"RSA","kid":"a","n":"b"}]}"#).is_err());
         assert_eq!(verify_claims::<Claims>("x.y.z", Audience::History, &keys, at), Err(TokenError::Malformed));
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     Error, Result,
     dir::Dir,
     error::IoContext as _,
-    kafka::java,
+    kafka::{allowed_url, java},
     paths,
     process::{Launch, Process},
 };
@@ -48,7 +48,8 @@ impl Client {
             Self::KafkaJs => Launch::new("node").arg(script("node/client.js")),
             Self::Java => {
                 let options = ["-Xmx256m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=info"];
-                java(&options)?.arg(script("java/Client.java"))
+                let url = request.get("token_url").and_then(Value::as_str).map(allowed_url);
+                java(&options)?.args(url).arg(script("java/Client.java"))
             }
         };
         Ok(launch.arg(request.to_string()))
@@ -135,6 +136,19 @@ impl Request {
     #[must_use]
     pub fn new_protocol(self) -> Self {
         self.with("protocol", "consumer")
+    }
+
+    /// `op` with a configuration as `hubctl client-config` writes it: `<stem>.properties`, `<stem>.librdkafka.conf` or
+    /// `<stem>.json`, as the client reads it. A Java client may get tokens at `token_url`.
+    pub fn configured(op: &str, client: Client, stem: &Path, token_url: &str) -> Self {
+        let ending = match client {
+            Client::Java => "properties",
+            Client::KafkaJs => "json",
+            Client::Confluent | Client::KafkaPython | Client::AioKafka => "librdkafka.conf",
+        };
+        let fields = [("op", op), ("token_url", token_url), ("config_file", &format!("{}.{ending}", stem.display()))];
+        let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect();
+        Self { fields, trust: None, names: Vec::new() }
     }
 
     /// Speaks TLS, and believes only this authority (PEM).

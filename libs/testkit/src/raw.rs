@@ -6,19 +6,22 @@
     reason = "a tool of tests: what does not hold fails the test where it happens"
 )]
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha512};
+use tls::{Stream, Trust};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
 use wire::{
-    messages::{ApiKey, RequestHeader, ResponseHeader, SaslAuthenticateRequest, SaslHandshakeRequest},
+    messages::{
+        ApiKey, RequestHeader, ResponseHeader, SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
+    },
     protocol::{Decodable, Encodable, Request, StrBytes},
 };
 
@@ -28,8 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// One connection.
 #[derive(Debug)]
 pub struct Raw {
-    /// The socket.
-    pub stream: TcpStream,
+    /// The socket, with or without TLS.
+    pub stream: Stream,
     correlation: i32,
 }
 
@@ -45,6 +48,14 @@ impl Raw {
     pub async fn connect(address: &str) -> Self {
         let stream = timeout(PATIENCE, TcpStream::connect(address)).await.unwrap().unwrap();
         stream.set_nodelay(true).unwrap();
+        Self { stream: Stream::Plain(stream), correlation: 0 }
+    }
+
+    /// The same inside TLS, with a server that this authority (PEM) vouches for.
+    pub async fn secured(address: &str, trust: &Path) -> Self {
+        let (host, _) = address.rsplit_once(':').unwrap();
+        let stream = timeout(PATIENCE, TcpStream::connect(address)).await.unwrap().unwrap();
+        let stream = timeout(PATIENCE, Trust::read(trust).unwrap().connect(host, stream)).await.unwrap().unwrap();
         Self { stream, correlation: 0 }
     }
 
@@ -82,6 +93,16 @@ impl Raw {
         Some(last.error_code)
     }
 
+    /// SASL/OAUTHBEARER with this client response; the answer, or nothing if the connection was closed. `version` is that of
+    /// SaslAuthenticate.
+    pub async fn bear(&mut self, response: &str, version: i16) -> Option<SaslAuthenticateResponse> {
+        let handshake = SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str("OAUTHBEARER"));
+        let answer = self.call(&handshake, 1).await?;
+        assert_eq!(answer.error_code, 0, "OAUTHBEARER is not offered: {:?}", answer.mechanisms);
+        let response = Bytes::from(response.to_owned());
+        self.call(&SaslAuthenticateRequest::default().with_auth_bytes(response), version).await
+    }
+
     /// A request and its answer; nothing if the connection was closed.
     pub async fn call<R: Request>(&mut self, request: &R, version: i16) -> Option<R::Response> {
         self.send(request, version).await;
@@ -107,6 +128,7 @@ impl Raw {
     /// Writes bytes; that the other side has closed is no error here.
     pub async fn bytes(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
+        let _ = self.stream.flush().await;
     }
 
     pub async fn reply(&mut self) -> Reply {

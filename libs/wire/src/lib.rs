@@ -18,6 +18,7 @@ pub mod codec;
 pub mod error;
 pub mod fetch;
 pub mod frame;
+pub mod oauthbearer;
 pub mod patch;
 pub mod read;
 pub mod records;

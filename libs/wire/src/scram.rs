@@ -49,7 +49,7 @@ pub fn client_first(bytes: &[u8]) -> Result<ClientFirst, ScramError> {
 }
 
 /// Undoes `=2C` and `=3D`; any other `=` is an error (RFC 5802, section 5.1).
-fn saslname(text: &str) -> Result<String, ScramError> {
+pub(crate) fn saslname(text: &str) -> Result<String, ScramError> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('=') {

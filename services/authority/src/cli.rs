@@ -1,8 +1,8 @@
-//! The command line: `serve` (the default), `keygen`, `operator`.
+//! The command line: `serve` (the default), `keygen`, `jwks`, `operator`.
 
 use std::{collections::BTreeSet, io::Write as _, path::PathBuf, process::ExitCode};
 
-use authority_api::types::Role;
+use authority_api::{SigningKey, TokenSigner, token::jwks, types::Role};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use jointuse::OperatorName;
 use runtime::{CommonArgs, SecretFile, Service};
@@ -34,6 +34,12 @@ enum Command {
         /// Folder for the files; made if it is not there. Nothing is ever overwritten
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+    },
+    /// Print the public halves of token keys as a JSON Web Key Set, for the brokers and for tokens.jwks_file
+    Jwks {
+        /// token.key; may be given several times while a key is changed
+        #[arg(long = "key", value_name = "FILE", required = true)]
+        keys: Vec<PathBuf>,
     },
     /// Manage operators straight in the database (the first ones, or when nobody can sign in)
     #[command(subcommand)]
@@ -105,6 +111,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         None | Some(Command::Serve) => runtime::run(SERVICE, &cli.common, serve::serve),
         Some(Command::Keygen { out }) => make_keys(&out),
+        Some(Command::Jwks { keys }) => print_jwks(keys),
         Some(Command::Operator(command)) => runtime::run_command(SERVICE, &cli.common, |config| async move {
             match command {
                 OperatorCommand::Add { name, roles, password_file } => {
@@ -128,6 +135,20 @@ fn make_keys(out: &std::path::Path) -> ExitCode {
         }
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "authority keygen: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_jwks(files: Vec<PathBuf>) -> ExitCode {
+    let read = |file: PathBuf| SigningKey::read(&file).map(|key| TokenSigner::new(&key).public());
+    match files.into_iter().map(read).collect::<Result<Vec<_>, _>>() {
+        Ok(keys) => {
+            let _ = writeln!(std::io::stdout(), "{:#}", jwks(&keys));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "authority jwks: {error}");
             ExitCode::FAILURE
         }
     }

@@ -73,6 +73,8 @@ pub(crate) struct RestrictionsConfig {
 pub(crate) struct TokensConfig {
     pub(crate) key_file: SecretFile,
     pub(crate) lifetime_seconds: u32,
+    #[serde(default)]
+    pub(crate) jwks_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use authority_api::{RestrictionSigner, SigningKey, SnapshotSigner, TokenSigner};
+use authority_api::{RestrictionSigner, SigningKey, SnapshotSigner, TokenSigner, token::read_jwks};
 use bus::{ProduceOptions, Producer};
 use jointuse::{Clock, SystemClock};
+use policy::TokenKey;
 use runtime::{BoxError, Context, SecretFile};
 use store::Store;
 use tokio::sync::Notify;
@@ -14,7 +15,7 @@ use crate::{
     audit::{Identity, Intake, Signer, SignerParts},
     auth::throttle::Throttle,
     cluster::{self, Cluster},
-    config::{Config, PublicConfig},
+    config::{Config, PublicConfig, TokensConfig},
     db, erasure,
     issue::{self, Issuer, IssuerParts, RuleBook},
     link::ClusterLink,
@@ -45,12 +46,14 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
     let rules = RuleBook::open(&config.policy_issue.rules_dir)?;
     let (publisher, inbox) = issue::channel();
     let (stop_list, restricted) = restrictions::channel();
+    let tokens = TokenSigner::new(&signing_key(&config.tokens.key_file)?);
     let app: AppState = Arc::new(App {
         public_url,
         hub_trust: hub_trust(&config.public)?,
         store: store.clone(),
         clock: Arc::clone(&clock),
-        tokens: TokenSigner::new(&signing_key(&config.tokens.key_file)?),
+        token_keys: token_keys(&config.tokens, &tokens)?,
+        tokens,
         audit: Arc::clone(&audit),
         rules: rules.clone(),
         publisher,
@@ -87,6 +90,21 @@ fn hub_trust(public: &PublicConfig) -> Result<Option<String>, BoxError> {
     Ok(Some(std::fs::read_to_string(path)?))
 }
 
+/// The keys that are published and believed: those that the brokers were given, where they were given any.
+fn token_keys(config: &TokensConfig, signer: &TokenSigner) -> Result<Vec<TokenKey>, BoxError> {
+    let own = signer.public();
+    let Some(path) = &config.jwks_file else { return Ok(vec![own]) };
+    let path_of = |error: &dyn std::fmt::Display| format!("tokens.jwks_file {}: {error}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|error| path_of(&error))?;
+    let keys = read_jwks(&text).map_err(|error| path_of(&error))?;
+    if !keys.contains(&own) {
+        return Err(
+            path_of(&"tokens.key_file is not in it, so brokers would refuse its tokens; see `authority jwks`").into()
+        );
+    }
+    Ok(keys)
+}
+
 fn identity(config: &Config) -> Result<Identity, BoxError> {
     let (log, clock) = (signing_key(&config.audit.key_file)?, signing_key(&config.audit.time_key_file)?);
     Ok(Identity::new(&config.audit.origin.parse()?, &log, &clock)?)
@@ -101,7 +119,7 @@ fn parts(app: &App, ctx: &Context, rules: RuleBook) -> Result<IssuerParts, BoxEr
         store: app.store.clone(),
         clock: Arc::clone(&app.clock),
         signer: SnapshotSigner::new(signing_key(&issue.key_file)?),
-        token_keys: vec![app.tokens.public()],
+        token_keys: app.token_keys.clone(),
         producer: Producer::new(&app.config.kafka, "authority-policy", options)?,
         topic: issue.topic.as_str().into(),
         validity: issue.validity(),

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use authority_api::TokenSigner;
 use jointuse::Clock;
+use policy::TokenKey;
 use store::Store;
 use tokio::sync::Notify;
 
@@ -30,6 +31,8 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     /// Signs access tokens and sessions.
     pub(crate) tokens: TokenSigner,
+    /// The keys whose tokens hold: the signer's, and the one before or after it while keys are changed.
+    pub(crate) token_keys: Vec<TokenKey>,
     /// Signs the audit log's checkpoints.
     pub(crate) audit: Arc<Identity>,
     /// Cedar rules by date.

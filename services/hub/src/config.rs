@@ -31,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) keys: KeysConfig,
     /// Signed policy.
     pub(crate) policy: PolicyConfig,
+    /// Whose access tokens are logins.
+    pub(crate) tokens: TokensConfig,
     /// Signed stop list.
     pub(crate) restrictions: RestrictionsConfig,
     /// The schema registry.
@@ -64,6 +66,14 @@ pub(crate) struct Listen {
     /// The certificate of all doors; without one they are plain, on loopback only.
     #[serde(default)]
     pub(crate) tls: Option<IdentityConfig>,
+}
+
+/// `[tokens]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TokensConfig {
+    /// The authority's URL as its tokens say it; empty: no login by token.
+    pub(crate) issuer: String,
 }
 
 /// `[restrictions]`.
@@ -181,6 +191,14 @@ impl Settings for Config {
         check(domain.is_empty() || domain.split('.').all(letters), "listen.domain", "must be a DNS name, or empty");
         let told = domain.is_empty() || self.listen.tls.is_some();
         check(told, "listen.domain", "needs listen.tls: the name that a client wants is said in its TLS hello");
+        let issuer = &self.tokens.issuer;
+        let hidden = issuer.is_empty() || self.listen.tls.is_some();
+        check(hidden, "tokens.issuer", "needs listen.tls: whoever sees a token can use it");
+        check(
+            !issuer.ends_with('/'),
+            "tokens.issuer",
+            "must be the authority's public.url, without a slash at its end",
+        );
         check(!self.bootstrap().is_empty(), "kafka.bootstrap", "must be host:port, several separated by commas");
         let named = !self.restrictions.persons_keys.is_empty();
         check(named, "restrictions.persons_keys", "name the PEM file of history's public key");
@@ -260,6 +278,7 @@ mod tests {
             ("HUB__LISTEN__HOST", "0.0.0.0", "listen.host"),
             ("HUB__ADMIN__LISTEN", "0.0.0.0:9190", "admin.listen"),
             ("HUB__LISTEN__DOMAIN", "hub.example", "listen.domain"),
+            ("HUB__TOKENS__ISSUER", "https://authority.example", "tokens.issuer"),
             ("HUB__KAFKA__BOOTSTRAP", "kafka:9092", "kafka.security"),
             ("HUB__REGISTRY__URL", "http://authority/registry", "registry.url"),
             ("HUB__DATABASE__URL", "postgresql://hub@db/hub", "sslmode=verify-full"),

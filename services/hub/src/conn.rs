@@ -127,6 +127,8 @@ async fn drive(hub: &Hub, socket: TcpStream, door: Door, draining: CancellationT
         end = pump::run(hub, &guard, &mut client, &mut upstream, draining) => end,
     };
     let end = match end {
+        // No decision: the client may come again with a new token.
+        End::Revoked(no) if no.refusal == Refusal::SessionExpired => End::Refused(no.refusal),
         // Found out while deciding, just before the watch saw it.
         End::Refused(Refusal::NoPolicy | Refusal::Login | Refusal::Subscription) => match guard.check() {
             Err(no) => End::Revoked(no),

@@ -15,6 +15,7 @@ use jointuse::{Clock, KafkaTopicId, Login, SubscriptionId, TopicName};
 use policy::{Action, Denial, GrantId, Permit, Policy, Request, decide};
 
 use crate::{
+    bearer::{self, Bearing},
     delivery::{Outsiders, Terms},
     refusal::Refusal,
 };
@@ -37,12 +38,33 @@ pub(crate) struct NotAdmitted {
 pub(crate) struct Gate {
     handle: PolicyHandle,
     clock: Arc<dyn Clock>,
+    /// Whose tokens are logins; none: no tokens are.
+    issuer: Option<Arc<str>>,
 }
 
 impl Gate {
     /// Reads from `handle`, at the instants of `clock`.
     pub(crate) fn new(handle: PolicyHandle, clock: Arc<dyn Clock>) -> Self {
-        Self { handle, clock }
+        Self { handle, clock, issuer: None }
+    }
+
+    /// Lets tokens of this issuer be logins, if there is one.
+    #[must_use]
+    pub(crate) fn with_tokens(self, issuer: &str) -> Self {
+        Self { issuer: (!issuer.is_empty()).then(|| issuer.into()), ..self }
+    }
+
+    /// Whether tokens are logins here.
+    pub(crate) const fn takes_tokens(&self) -> bool {
+        self.issuer.is_some()
+    }
+
+    /// Checks the token of a client's first response.
+    pub(crate) fn bearer(&self, auth_bytes: &[u8]) -> Result<Bearing, Refusal> {
+        let at = self.now();
+        let issuer = self.issuer.as_deref().ok_or(Refusal::Mechanism)?;
+        let policy = self.handle.current(at).ok_or(Refusal::NoPolicy)?;
+        bearer::check(auth_bytes, issuer, &policy, at)
     }
 
     /// Now.
@@ -70,7 +92,8 @@ impl Gate {
         })?;
         let standing = self.standing(&login)?;
         let group_prefix = format!("ju.{}.", standing.subscription);
-        Ok(Guard { gate: self.clone(), login, group_prefix, standing: Mutex::new(Arc::new(standing)) })
+        let standing = Mutex::new(Arc::new(standing));
+        Ok(Guard { gate: self.clone(), login, group_prefix, standing, session: Mutex::default() })
     }
 
     /// A login stands while its credential is live and at least one topic of its subscription may be delivered.
@@ -129,6 +152,8 @@ pub(crate) struct Guard {
     login: Login,
     group_prefix: String,
     standing: Mutex<Arc<Standing>>,
+    /// When the token ends that the login was made by; none: it was made by SCRAM.
+    session: Mutex<Option<DateTime<Utc>>>,
 }
 
 impl Guard {
@@ -149,7 +174,27 @@ impl Guard {
 
     /// Until when the login stands by itself, unless a snapshot says otherwise before.
     pub(crate) fn check(&self) -> Result<DateTime<Utc>, NotAdmitted> {
-        self.current().map(|standing| standing.valid_until)
+        let standing = self.current()?;
+        let Some(session) = self.session() else { return Ok(standing.valid_until) };
+        if self.gate.now() >= session {
+            return Err(NotAdmitted {
+                refusal: Refusal::SessionExpired,
+                rules: String::new(),
+                changed_at: None,
+                snapshot: standing.policy.snapshot().number,
+            });
+        }
+        Ok(standing.valid_until.min(session))
+    }
+
+    /// When the token ends that the login was made by, if it was made by one.
+    pub(crate) fn session(&self) -> Option<DateTime<Utc>> {
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The login was made, or made again (KIP-368), by a token that ends then.
+    pub(crate) fn bear(&self, until: DateTime<Utc>) {
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
     }
 
     /// Number of the snapshot that decides now.
@@ -317,6 +362,31 @@ mod tests {
         for other in ["ju.reads", "ju.readsmore.main", "main", ""] {
             assert!(!guard.owns_group(other), "{other}");
         }
+    }
+
+    #[test]
+    fn a_session_ends_with_its_token_unless_it_is_made_again() {
+        let (gate, clock) = gate();
+        let guard = gate.admit("ju-sub-reads-2").unwrap();
+        assert_eq!(guard.session(), None);
+        guard.bear(clock.now() + TimeDelta::seconds(20));
+        assert_eq!(guard.check().unwrap(), clock.now() + TimeDelta::seconds(20));
+        guard.bear(clock.now() + TimeDelta::seconds(30));
+        clock.0.store(29, Ordering::Relaxed);
+        guard.check().unwrap();
+        clock.0.store(30, Ordering::Relaxed);
+        assert_eq!(guard.check().unwrap_err().refusal, Refusal::SessionExpired);
+    }
+
+    #[test]
+    fn without_an_issuer_or_a_policy_no_token_is_a_login() {
+        let (gate, clock) = gate();
+        let response = b"n,,\x01auth=Bearer x.y.z\x01\x01";
+        assert_eq!(gate.bearer(response), Err(Refusal::Mechanism));
+        let gate = gate.with_tokens("https://authority.example");
+        assert_eq!(gate.bearer(response), Err(Refusal::TokenMalformed));
+        clock.0.store(60, Ordering::Relaxed);
+        assert_eq!(gate.bearer(response), Err(Refusal::NoPolicy));
     }
 
     #[test]

@@ -8,10 +8,12 @@ mod groups;
 mod metadata;
 mod offsets;
 mod produce;
+mod sasl;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use jointuse::KafkaTopicId;
 use policy::Permit;
 use wire::{
@@ -19,7 +21,6 @@ use wire::{
     api::{Api, Handler},
     codec,
     frame::RequestHead,
-    messages::{SaslAuthenticateRequest, SaslHandshakeRequest},
     protocol::{Encodable, Request},
 };
 
@@ -33,6 +34,7 @@ use crate::{
 };
 
 pub(crate) use crate::conn::auth;
+pub(crate) use sasl::Reauth;
 
 /// What becomes of a request.
 pub(crate) enum Step {
@@ -58,6 +60,8 @@ pub(crate) enum Due {
     LeaderEpoch(offsets::Epochs),
     OffsetCommit(offsets::Committed),
     OffsetFetch(offsets::Fetched),
+    /// A token that holds here until then: the broker must believe it, too.
+    Token(DateTime<Utc>),
 }
 
 /// What goes to the client.
@@ -66,17 +70,10 @@ pub(crate) enum Answer {
     Same,
     /// A frame made anew.
     New(Bytes),
+    /// A frame made here, and then the connection ends.
+    Last(Bytes),
     /// Slices of the broker's frame and of the bytes made for it.
     Pieces { pieces: Vec<Bytes>, made: Bytes },
-}
-
-/// Where a re-authentication (KIP-368) stands. The login may not change.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reauth {
-    #[default]
-    None,
-    First,
-    Final,
 }
 
 /// Handles a request of an admitted login.
@@ -84,8 +81,8 @@ pub(crate) fn request(ask: Ask<'_>, reauth: &Mutex<Reauth>) -> Result<Step, End>
     let api = ask.api;
     let step = match api.handler {
         Handler::ApiVersions => Ok(ask.pass(Due::ApiVersions)),
-        Handler::SaslHandshake => handshake(ask, reauth),
-        Handler::SaslAuthenticate => authenticate(ask, reauth),
+        Handler::SaslHandshake => sasl::handshake(ask, reauth),
+        Handler::SaslAuthenticate => sasl::authenticate(ask, reauth),
         Handler::Metadata => metadata::request(&ask),
         Handler::DescribeCluster => Ok(ask.pass(Due::DescribeCluster)),
         Handler::Fetch => fetch::request(&ask),
@@ -118,6 +115,7 @@ pub(crate) async fn answer(told: Told<'_>, due: Due, runs: &mut Runs) -> Result<
         Due::LeaderEpoch(asked) => offsets::epochs(&told, asked),
         Due::OffsetCommit(asked) => offsets::committed(&told, asked),
         Due::OffsetFetch(asked) => offsets::fetched(&told, asked),
+        Due::Token(until) => sasl::token(&told, until),
     };
     answer.map_err(|trouble| match trouble {
         Trouble::Wire(error) => {
@@ -231,34 +229,4 @@ pub(crate) fn topic_error(why: Refusal) -> i16 {
         Refusal::TopicId => ResponseError::UnknownTopicId.code(),
         _ => ResponseError::TopicAuthorizationFailed.code(),
     }
-}
-
-fn handshake(ask: Ask<'_>, reauth: &Mutex<Reauth>) -> Result<Step, Trouble> {
-    let request: SaslHandshakeRequest = ask.decode()?;
-    if !auth::MECHANISMS.contains(&request.mechanism.as_str()) {
-        ask.refused(Refusal::Mechanism);
-        return Ok(Step::LastAnswer(auth::handshake_refusal(ask.api, ask.head)?));
-    }
-    *reauth.lock().unwrap_or_else(PoisonError::into_inner) = Reauth::First;
-    Ok(ask.pass(Due::AsItIs))
-}
-
-fn authenticate(ask: Ask<'_>, reauth: &Mutex<Reauth>) -> Result<Step, Trouble> {
-    let request: SaslAuthenticateRequest = ask.decode()?;
-    let mut stage = reauth.lock().unwrap_or_else(PoisonError::into_inner);
-    let refuse = |why: Refusal| {
-        ask.refused(why);
-        Ok(Step::LastAnswer(auth::login_refusal(ask.api, ask.head, "this re-authentication is not offered")?))
-    };
-    *stage = match *stage {
-        Reauth::None => return Err(Trouble::Refused(Refusal::Scram)),
-        Reauth::First => match auth::claimed_login(&request.auth_bytes) {
-            Err(why) => return refuse(why),
-            Ok(user) if user != ask.guard.login().as_str() => return refuse(Refusal::LoginChanged),
-            Ok(_) => Reauth::Final,
-        },
-        Reauth::Final => Reauth::None,
-    };
-    drop(stage);
-    Ok(ask.pass(Due::AsItIs))
 }

@@ -3,6 +3,7 @@
 //! A connection's life is in [`conn`]; what happens to each API in [`handlers`]; the policy is read through [`gate`];
 //! every delivery is written down by [`ledger`] before its bytes leave.
 
+mod bearer;
 mod brokers;
 mod budget;
 mod cluster;

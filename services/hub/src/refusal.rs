@@ -23,7 +23,7 @@ pub(crate) enum Refusal {
     Api,
     /// An API that needs a login, before there is one.
     Unauthenticated,
-    /// A SASL mechanism other than SCRAM.
+    /// A SASL mechanism that is not offered, or another than the one before.
     Mechanism,
     /// A login by delegation token.
     Tokenauth,
@@ -33,6 +33,20 @@ pub(crate) enum Refusal {
     LoginChanged,
     /// Not a SCRAM message where one is due.
     Scram,
+    /// No token of the authority where one is due.
+    TokenMalformed,
+    /// A token that the authority's keys have not signed.
+    TokenSignature,
+    /// A token of another issuer.
+    TokenIssuer,
+    /// A token for another service.
+    TokenAudience,
+    /// A token that has expired.
+    TokenExpired,
+    /// A token whose credential belongs to another grant now, or is gone.
+    TokenBinding,
+    /// The token of a live connection expired, and the client did not authenticate again.
+    SessionExpired,
     /// The broker refused the login.
     BrokerRefusedLogin,
     /// A frame beyond the cap, or bytes of another protocol.
@@ -94,6 +108,13 @@ impl Refusal {
             Self::Authzid => "authzid",
             Self::LoginChanged => "login_changed",
             Self::Scram => "scram",
+            Self::TokenMalformed => "token_malformed",
+            Self::TokenSignature => "token_signature",
+            Self::TokenIssuer => "token_issuer",
+            Self::TokenAudience => "token_audience",
+            Self::TokenExpired => "token_expired",
+            Self::TokenBinding => "token_binding",
+            Self::SessionExpired => "session_expired",
             Self::BrokerRefusedLogin => "broker_refused_login",
             Self::FrameSize => "frame_size",
             Self::Tls => "tls",

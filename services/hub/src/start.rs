@@ -50,7 +50,7 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
     let listen = &config.listen;
     let parts = Parts {
         limits: Limits::from(&config.limits),
-        gate: Gate::new(handle.clone(), Arc::clone(&clock)),
+        gate: Gate::new(handle.clone(), Arc::clone(&clock)).with_tokens(&config.tokens.issuer),
         stops: stops.clone(),
         cluster: Cluster::new(listen.advertised_host.clone(), Names::below(&listen.domain), config.bootstrap()),
         ledger,

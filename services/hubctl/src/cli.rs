@@ -1,6 +1,7 @@
 //! The grammar of the command line. Its help is the operators' manual.
 
 mod audit;
+mod credential;
 mod disclosures;
 mod erase;
 mod keys;
@@ -15,6 +16,7 @@ use jointuse::{CompanyId, CorporateNumber, ItemId, Login, OperatorName, PurposeI
 use policy::Action;
 
 pub(crate) use audit::{AuditCommand, AuditLedger, AuditVerify, CosignerCommand};
+pub(crate) use credential::{CredentialCommand, MechanismArg};
 pub(crate) use disclosures::DisclosuresArgs;
 pub(crate) use erase::{EraseArgs, ErasureCommand};
 pub(crate) use keys::{KeysCommand, KeysFrom};
@@ -90,9 +92,13 @@ pub(crate) enum Command {
         /// File that holds the secret shown when the credential was issued; without it the place is left marked.
         #[arg(long)]
         secret_file: Option<PathBuf>,
-        /// Folder to write `<subscription>.properties`, `.librdkafka.conf` and `.json` to (mode 0600).
+        /// Folder to write `<subscription>.properties`, `.librdkafka.conf` and `.json` to (mode 0600); for oauthbearer
+        /// `<subscription>.oauthbearer.…`.
         #[arg(long, default_value = ".")]
         out: PathBuf,
+        /// How the clients log in; may be given several times.
+        #[arg(long = "mechanism", value_enum, default_value = "scram")]
+        mechanisms: Vec<MechanismArg>,
     },
     /// Restrictions: whose records must not be used, not be provided, or not be used for mail.
     #[command(subcommand)]
@@ -376,44 +382,6 @@ pub(crate) enum GrantCommand {
         #[command(flatten)]
         because: Because,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum CredentialCommand {
-    /// Issue a credential. The secret is shown this once, or written to a file.
-    Issue {
-        /// `publication` or `subscription`.
-        #[arg(value_parser = ["publication", "subscription"])]
-        kind: String,
-        /// Which.
-        id: String,
-        /// Write the secret here (mode 0600) instead of printing it.
-        #[arg(long)]
-        secret_file: Option<PathBuf>,
-        /// Also write ready client configurations of a subscription to this folder.
-        #[arg(long)]
-        out: Option<PathBuf>,
-    },
-    /// Replace a credential: the old one stops at once.
-    Rotate {
-        /// The login to replace.
-        login: Login,
-        /// Write the secret here (mode 0600) instead of printing it.
-        #[arg(long)]
-        secret_file: Option<PathBuf>,
-        /// Also write ready client configurations of a subscription to this folder.
-        #[arg(long)]
-        out: Option<PathBuf>,
-    },
-    /// Revoke a credential: its connections are closed at once.
-    Revoke {
-        /// Which.
-        login: Login,
-        #[command(flatten)]
-        because: Because,
-    },
-    /// List credentials; never their secrets.
-    List,
 }
 
 #[derive(Debug, Subcommand)]

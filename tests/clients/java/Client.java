@@ -90,7 +90,7 @@ public final class Client {
 
     private static KafkaConsumer<byte[], byte[]> consumerOf(JsonNode request) {
         Properties settings = settings(request);
-        settings.put("group.id", text(request, "group", "unused"));
+        if (request.has("group") || !settings.containsKey("group.id")) settings.put("group.id", text(request, "group", "unused"));
         settings.put("auto.offset.reset", text(request, "from", "earliest"));
         settings.put("group.protocol", text(request, "protocol", "classic"));
         settings.put("enable.auto.commit", "false");
@@ -311,7 +311,15 @@ public final class Client {
 
     private static Properties settings(JsonNode request) {
         Properties settings = new Properties();
-        settings.put("bootstrap.servers", request.get("bootstrap").asText());
+        if (request.hasNonNull("config_file")) {
+            try (var file = java.nio.file.Files.newBufferedReader(java.nio.file.Path.of(request.get("config_file").asText()))) {
+                settings.load(file);
+            } catch (java.io.IOException failure) {
+                throw new java.io.UncheckedIOException(failure);
+            }
+        } else {
+            settings.put("bootstrap.servers", request.get("bootstrap").asText());
+        }
         settings.put("client.id", "test-java");
         settings.put("default.api.timeout.ms", "20000");
         if (request.hasNonNull("login")) {

@@ -28,6 +28,32 @@ function emitError (error, topic) {
   emit('error', { code: root.code ?? null, name: root.type ?? root.name, text: root.message, topic, fatal: !root.retriable })
 }
 
+// One access token by client credentials (RFC 6749 section 4.4), as docs/how-to/subscribe.md shows.
+function accessToken ({ url, clientId, clientSecret, scope, ca }) {
+  const form = new URLSearchParams({ grant_type: 'client_credentials', scope }).toString()
+  const headers = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': form.length }
+  return new Promise((resolve, reject) => {
+    const asked = require('https').request(url, { method: 'POST', headers, auth: `${clientId}:${clientSecret}`, ca }, (answer) => {
+      let body = ''
+      answer.on('data', (chunk) => { body += chunk })
+      answer.on('end', () => (answer.statusCode === 200
+        ? resolve({ value: JSON.parse(body).access_token })
+        : reject(new Error(`no token: ${answer.statusCode} ${body}`))))
+    })
+    asked.on('error', reject)
+    asked.end(form)
+  })
+}
+
+// The settings and the group of a request that names a configuration file.
+function configured (request) {
+  if (!request.config_file) return request
+  const config = JSON.parse(require('fs').readFileSync(request.config_file))
+  const settings = { ...config.kafka, ...request.settings }
+  if (config.token) settings.sasl.oauthBearerProvider = () => accessToken(config.token)
+  return { bootstrap: '', group: config.groupId, ...request, settings }
+}
+
 function open (request) {
   const sasl = request.login
     ? { mechanism: request.mechanism || 'scram-sha-512', username: request.login, password: request.password }
@@ -40,7 +66,8 @@ function open (request) {
   return new Kafka({ clientId, brokers, sasl, ssl: false, retry, logLevel: logLevel.INFO, logCreator, ...request.settings })
 }
 
-async function consume (request) {
+async function consume (asked) {
+  const request = configured(asked)
   const consumer = open(request).consumer({
     groupId: request.group, sessionTimeout: 10000, heartbeatInterval: 1000, rebalanceTimeout: 10000, maxWaitTimeInMs: 500, ...request.consumer,
   })

@@ -42,7 +42,12 @@ def unhexed(value):
 
 
 def settings(request):
-    config = {"bootstrap.servers": request["bootstrap"], "client.id": "test-confluent"}
+    config = {"client.id": "test-confluent"}
+    if request.get("config_file"):
+        with open(request["config_file"]) as file:
+            config |= dict(line.strip().split("=", 1) for line in file if "=" in line and not line.startswith("#"))
+    else:
+        config["bootstrap.servers"] = request["bootstrap"]
     if request.get("login"):
         config |= {
             "security.protocol": "SASL_PLAINTEXT",
@@ -59,8 +64,9 @@ def settings(request):
 
 
 def consumer_of(request):
-    config = settings(request) | {
-        "group.id": request.get("group", "unused"),
+    base = settings(request)
+    config = base | {
+        "group.id": request.get("group", base.get("group.id", "unused")),
         "auto.offset.reset": request.get("from", "earliest"),
         "enable.auto.commit": False,
         "enable.partition.eof": bool(request.get("until_end")),

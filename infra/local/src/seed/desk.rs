@@ -235,9 +235,11 @@ impl<'a> Desk<'a> {
         let secret = std::fs::read_to_string(&path).map_err(file("read", &path))?.trim().to_owned();
         if grant.kind == "subscription" {
             let folder = self.clients.display().to_string();
-            let args = ["client-config", grant.id, "--secret-file", &secret_file, "--out", &folder];
-            let written =
-                ["properties", "librdkafka.conf", "json"].map(|end| self.clients.join(format!("{}.{end}", grant.id)));
+            let mut args = vec!["client-config", grant.id, "--secret-file", &secret_file, "--out", &folder];
+            // The stack speaks TLS, so both ways to log in are there.
+            args.extend(["--mechanism", "scram", "--mechanism", "oauthbearer"]);
+            let written = ["properties", "librdkafka.conf", "json", "oauthbearer.properties"]
+                .map(|end| self.clients.join(format!("{}.{end}", grant.id)));
             let complete = done == Done::Before && written.iter().all(|path| path.exists());
             // Written again in any case: the addresses may have changed.
             let _: serde_json::Value =

@@ -52,6 +52,26 @@ pub(crate) fn tls_listeners(authority: &Authority, dir: &Path) -> Result<Vec<(St
     ])
 }
 
+/// Names the key set's file among the lines of [`token_listener`].
+pub(crate) const JWKS_URL: &str = "sasl.oauthbearer.jwks.endpoint.url";
+
+/// Lines by which clients may log in by access tokens of scope `hub`, too: those that `issuer` signed by a key of the set.
+pub(crate) fn token_listener(jwks: &Path, issuer: &str) -> Vec<(String, String)> {
+    const OAUTHBEARER: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearer";
+    let line = |key: &str, value: String| (key.to_owned(), value);
+    vec![
+        line("listener.name.client.sasl.enabled.mechanisms", "SCRAM-SHA-512,OAUTHBEARER".to_owned()),
+        line("listener.name.client.oauthbearer.sasl.jaas.config", format!("{OAUTHBEARER}LoginModule required;")),
+        line(
+            "listener.name.client.oauthbearer.sasl.server.callback.handler.class",
+            format!("{OAUTHBEARER}ValidatorCallbackHandler"),
+        ),
+        line(JWKS_URL, format!("file://{}", jwks.display())),
+        line("sasl.oauthbearer.expected.audience", "hub".to_owned()),
+        line("sasl.oauthbearer.expected.issuer", issuer.to_owned()),
+    ]
+}
+
 /// The file's text; `more` comes last and wins.
 pub(crate) fn server_properties(cluster: &Cluster, id: u16, data: &Path, more: &[(String, String)]) -> String {
     let ports = cluster.ports_of(id);

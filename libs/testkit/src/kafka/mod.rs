@@ -9,7 +9,7 @@ mod requests;
 mod tools;
 
 pub use requests::BrokerRequest;
-pub(crate) use tools::java;
+pub(crate) use tools::{allowed_url, java};
 pub use tools::{client_settings, java_properties};
 
 use std::{
@@ -45,6 +45,7 @@ pub struct KafkaBuilder {
     request_log: bool,
     forwarded_from: Option<u16>,
     authority: Option<Arc<Authority>>,
+    tokens: Option<(PathBuf, String)>,
 }
 
 impl KafkaBuilder {
@@ -91,6 +92,14 @@ impl KafkaBuilder {
         self
     }
 
+    /// Clients may log in by SASL/OAUTHBEARER beside SCRAM: by tokens of this issuer for the audience `hub`, signed by a key of
+    /// the set in this file, which must be there and is read again when it changes.
+    #[must_use]
+    pub fn tokens(mut self, jwks: &Path, issuer: &str) -> Self {
+        self.tokens = Some((jwks.to_owned(), issuer.to_owned()));
+        self
+    }
+
     /// Logs every request with connection, login and client software (slow; see [`Kafka::requests`]).
     #[must_use]
     pub fn request_log(mut self) -> Self {
@@ -112,6 +121,9 @@ impl KafkaBuilder {
             Some(authority) => config::tls_listeners(authority, dir.path())?,
             None => Vec::new(),
         };
+        if let Some((jwks, issuer)) = &self.tokens {
+            properties.extend(config::token_listener(jwks, issuer));
+        }
         properties.extend(self.properties);
         let mut forward_port = None;
         if let Some(advertised) = self.forwarded_from {

@@ -13,6 +13,7 @@ use super::{Cluster, config, java};
 use crate::{
     Result,
     dir::{Dir, write_secret},
+    kafka::tools::allowed_url,
     process::{Launch, Process, run},
 };
 
@@ -47,6 +48,8 @@ impl Node {
         let level = if cluster.request_log { "debug" } else { "warn" };
         let launch = java(&["-Xms128m", "-Xmx448m", "-XX:+ExitOnOutOfMemoryError"])?
             .arg(format!("-Dorg.slf4j.simpleLogger.log.kafka.request.logger={level}"))
+            // Kafka reads key sets from named places only.
+            .args(more.iter().filter(|(key, _)| key == config::JWKS_URL).map(|(_, url)| allowed_url(url)))
             .arg("kafka.Kafka")
             .arg(properties.display().to_string());
         let log = home.join("kafka.log");

@@ -26,6 +26,11 @@ pub(crate) fn java(options: &[&str]) -> Result<Launch> {
         .arg("-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS"))
 }
 
+/// The option by which Kafka's classes may use a URL for OAuth.
+pub(crate) fn allowed_url(url: &str) -> String {
+    format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={url}")
+}
+
 impl Kafka {
     /// Client settings of a login, as librdkafka and Java name them where both agree.
     pub fn client_settings(&self, login: &str, password: &str) -> BTreeMap<String, String> {

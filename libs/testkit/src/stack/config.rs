@@ -69,7 +69,9 @@ impl Stack {
                         ("refresh_seconds", refresh_seconds.to_string()),
                     ],
                 );
-                section("tokens", &[("key_file", key("token.key"))]);
+                let jwks = self.authority().map(|_| ("jwks_file", key("token.jwks.json")));
+                let tokens: Vec<_> = [("key_file", key("token.key"))].into_iter().chain(jwks).collect();
+                section("tokens", &tokens);
                 section(
                     "audit",
                     &[
@@ -96,6 +98,9 @@ impl Stack {
                 section("admin", &[listen(self.layout.hub_admin)]);
                 section("restrictions", &[("persons_keys", format!("[{}]", key("history.pub.pem")))]);
                 section("registry", &registry);
+                if self.authority().is_some() {
+                    section("tokens", &[("issuer", quoted(&self.authority_url()))]);
+                }
                 section(
                     "listen",
                     &[

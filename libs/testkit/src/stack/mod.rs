@@ -136,7 +136,7 @@ impl StackBuilder {
     }
 
     /// Every door speaks TLS, and every connection between the parts, with certificates of an authority of the stack's
-    /// own (see [`Stack::authority`]).
+    /// own (see [`Stack::authority`]); and clients may log in by access tokens, too.
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.tls = true;
@@ -175,8 +175,11 @@ impl StackBuilder {
             true => Some(Arc::new(Authority::open(&dir.folder("tls")?)?)),
             false => None,
         };
+        let layout = Layout::load_or_make(&dir, self.brokers)?;
+        signing_keys(dir.path()).await?;
         if let Some(authority) = &authority {
-            kafka = kafka.tls(authority);
+            let issuer = format!("https://127.0.0.1:{}", layout.authority);
+            kafka = kafka.tls(authority).tokens(&token_keys(dir.path()).await?, &issuer);
         }
         let kafka = kafka.start();
         let postgres_dir = dir.path().join("postgres");
@@ -187,7 +190,6 @@ impl StackBuilder {
             }
         };
         let (kafka, postgres) = tokio::try_join!(kafka, postgres)?;
-        let layout = Layout::load_or_make(&dir, self.brokers)?;
         let http = http_client(authority.as_deref())?;
         let keys = Keys::prepare(&postgres, &dir.folder("secrets")?).await?;
         let mut stack = Stack { services: BTreeMap::new(), kafka, postgres, keys, layout, authority, http, dir };
@@ -410,11 +412,6 @@ impl Stack {
         }
         // 32 bytes in hex for the intake's pseudonyms.
         self.secret("pseudonym", || format!("{}{}", secret(), secret()))?;
-        let keys = self.dir.path().join("keys");
-        if !keys.exists() {
-            let keygen = Launch::new(paths::binary("authority")?).args(["keygen", "--out"]);
-            run(&keygen.arg(keys.display().to_string()), "").await?;
-        }
         Ok(())
     }
 
@@ -455,6 +452,28 @@ impl Stack {
         }
         Ok(())
     }
+}
+
+/// The keys that the services sign by, made the first time.
+async fn signing_keys(dir: &Path) -> Result<()> {
+    let keys = dir.join("keys");
+    if !keys.exists() {
+        let keygen = Launch::new(paths::binary("authority")?).args(["keygen", "--out"]);
+        run(&keygen.arg(keys.display().to_string()), "").await?;
+    }
+    Ok(())
+}
+
+/// The key set by which brokers check tokens, made the first time.
+async fn token_keys(dir: &Path) -> Result<PathBuf> {
+    let keys = dir.join("keys");
+    let jwks = keys.join("token.jwks.json");
+    if !jwks.exists() {
+        let key = keys.join("token.key").display().to_string();
+        let printed = run(&Launch::new(paths::binary("authority")?).args(["jwks", "--key", &key]), "").await?;
+        std::fs::write(&jwks, printed).at("write", &jwks)?;
+    }
+    Ok(jwks)
 }
 
 fn http_client(authority: Option<&Authority>) -> Result<reqwest::Client> {

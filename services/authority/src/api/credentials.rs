@@ -198,6 +198,7 @@ pub(super) fn client_config(app: &App, grant: &GrantView, login: Login) -> Resul
         login,
         topics: grant.asked.topics.iter().cloned().collect(),
         registry_url: format!("{}/registry", app.public_url),
+        token_url: format!("{}/oauth/token", app.public_url),
         tls: app.config.public.hub_tls,
         trust: app.hub_trust.clone(),
     })

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use authority_api::{Audience, Claims, types::TokenAnswer};
+use authority_api::{Audience, Claims, token::jwks, types::TokenAnswer};
 use axum::{
     Form,
     extract::{ConnectInfo, State, rejection::FormRejection},
@@ -33,7 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 struct TokenRequest {
     /// `client_credentials`.
     grant_type: Option<String>,
-    /// `intake` for a publication, `history` for a subscription; may be left out.
+    /// `intake` for a publication; `history`, or `hub` for SASL/OAUTHBEARER, for a subscription. Left out: the first of these.
     scope: Option<String>,
     /// The login, where it is not sent by HTTP Basic.
     client_id: Option<String>,
@@ -118,10 +118,7 @@ async fn issue_token(
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "tokens", security(()), responses(
     (status = 200, description = "JSON Web Key Set", body = Object)))]
 async fn get_jwks(State(app): State<AppState>) -> axum::Json<serde_json::Value> {
-    let key = app.tokens.public();
-    axum::Json(serde_json::json!({
-        "keys": [{ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": key.kid, "x": key.x }]
-    }))
+    axum::Json(jwks(&app.token_keys))
 }
 
 async fn token(
@@ -148,14 +145,7 @@ async fn token(
         return Err(Refused::new("invalid_client", "unknown login, wrong secret or revoked credential"));
     };
     app.throttle.succeeded(&attempt);
-    let audience = match grant.kind() {
-        GrantKind::Publication => Audience::Intake,
-        GrantKind::Subscription => Audience::History,
-    };
-    if request.scope.as_deref().is_some_and(|scope| scope != audience.as_str()) {
-        let only = format!("a {} gets tokens of scope {} only", db::grants::kind_text(grant.kind()), audience.as_str());
-        return Err(Refused::new("invalid_scope", only));
-    }
+    let audience = audience(grant.kind(), request.scope.as_deref())?;
     grant_token(app, login, &grant, audience)
 }
 
@@ -189,6 +179,21 @@ async fn authenticate(app: &App, client: &str, secret: String) -> Result<Option<
     Ok(credential.filter(|credential| holds && credential.live).map(|credential| (credential.login, credential.grant)))
 }
 
+/// What the token is for: one service, never two.
+fn audience(kind: GrantKind, scope: Option<&str>) -> Result<Audience, Refused> {
+    let offered: &[Audience] = match kind {
+        GrantKind::Publication => &[Audience::Intake],
+        GrantKind::Subscription => &[Audience::History, Audience::Hub],
+    };
+    // Clients that were told of no scope send none, or an empty one.
+    let wanted = scope.filter(|scope| !scope.is_empty());
+    let found = offered.iter().find(|audience| wanted.is_none_or(|scope| scope == audience.as_str()));
+    found.copied().ok_or_else(|| {
+        let scopes = offered.iter().map(|audience| audience.as_str()).collect::<Vec<_>>().join(" or ");
+        Refused::new("invalid_scope", format!("a {} gets tokens of scope {scopes} only", db::grants::kind_text(kind)))
+    })
+}
+
 /// A token, if the policy in force lets the grant do anything at all with any of its topics.
 fn grant_token(app: &App, login: Login, grant: &GrantId, audience: Audience) -> Result<TokenAnswer, Refused> {
     let now = app.clock.now();
@@ -196,7 +201,13 @@ fn grant_token(app: &App, login: Login, grant: &GrantId, audience: Audience) -> 
         .publisher
         .policy(now)
         .map_err(|_| Refused::new("temporarily_unavailable", "no policy is in force; try again"))?;
-    let company = permitted(&policy, &login, grant, now).map_err(|why| Refused::new("unauthorized_client", why))?;
+    let action = match audience {
+        Audience::Intake => Action::Publish,
+        Audience::Hub => Action::Deliver,
+        _ => Action::ReadHistory,
+    };
+    let company =
+        permitted(&policy, &login, grant, action, now).map_err(|why| Refused::new("unauthorized_client", why))?;
     let lifetime = app.config.tokens.lifetime_seconds;
     let claims = Claims {
         iss: app.public_url.clone(),
@@ -225,12 +236,9 @@ fn permitted(
     policy: &Policy,
     login: &Login,
     grant: &GrantId,
+    action: Action,
     at: DateTime<Utc>,
 ) -> Result<jointuse::CompanyId, String> {
-    let action = match grant.kind() {
-        GrantKind::Publication => Action::Publish,
-        GrantKind::Subscription => Action::ReadHistory,
-    };
     let topics = policy.grant(grant).map(|grant| grant.topics.iter()).into_iter().flatten();
     let mut why = "the credential's grant is not in force".to_owned();
     for topic in topics {
@@ -266,6 +274,24 @@ mod tests {
         assert_eq!(error(&HeaderMap::new(), some("a"), None), "invalid_client");
         let bearer = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static("Bearer x"))]);
         assert_eq!(error(&bearer, None, None), "invalid_client");
+    }
+
+    #[test]
+    fn a_token_is_for_one_service_that_its_grant_may_use() {
+        let of = |kind, scope| audience(kind, scope).map_err(|refused| refused.error);
+        assert_eq!(of(GrantKind::Publication, None), Ok(Audience::Intake));
+        assert_eq!(of(GrantKind::Subscription, None), Ok(Audience::History));
+        assert_eq!(of(GrantKind::Subscription, Some("")), Ok(Audience::History));
+        assert_eq!(of(GrantKind::Subscription, Some("hub")), Ok(Audience::Hub));
+        for (kind, scope) in [
+            (GrantKind::Publication, "hub"),
+            (GrantKind::Publication, "history"),
+            (GrantKind::Subscription, "intake"),
+            (GrantKind::Subscription, "hub history"),
+            (GrantKind::Subscription, "authority"),
+        ] {
+            assert_eq!(of(kind, Some(scope)), Err("invalid_scope"), "{scope}");
+        }
     }
 
     #[test]

@@ -86,8 +86,8 @@ pub(crate) async fn check_password(app: &App, name: &str, password: &str, peer: 
 /// 401 when the token does not hold, or the operator has been disabled or is gone.
 pub(crate) async fn verify(app: &App, token: &str) -> Result<Operator, Problem> {
     let refuse = |detail: &str| Problem::unauthorized("Bearer error=\"invalid_token\"", detail);
-    let keys = [app.tokens.public()];
-    let claims: Claims = token::verify_claims(token, Audience::Authority, &keys, app.clock.now()).map_err(|error| {
+    let now = app.clock.now();
+    let claims: Claims = token::verify_claims(token, Audience::Authority, &app.token_keys, now).map_err(|error| {
         refuse(match error {
             TokenError::Expired => "the session has expired: sign in again",
             _ => "this is no session of this authority: sign in",

@@ -1,9 +1,10 @@
 //! Before the login: only ApiVersions, SaslHandshake and SaslAuthenticate, small frames, one at a time, under one deadline.
 //!
 //! SCRAM passes through to the broker, which checks it. The name in the client's first message is believed only when the
-//! broker has said yes to the exchange.
+//! broker has said yes to the exchange. A token (OAUTHBEARER) is checked here and by the broker, and both must say yes.
 
 use bytes::Bytes;
+use chrono::TimeDelta;
 use tls::Stream;
 use wire::{
     ResponseError, WireError,
@@ -22,17 +23,35 @@ use super::{
     End,
     io::{Frame, read_prefix, read_request, read_rest, write_broker, write_client},
 };
-use crate::{gate::Guard, hub::Hub, refusal::Refusal};
+use crate::{
+    bearer::{self, OAUTHBEARER},
+    gate::{Gate, Guard, NotAdmitted},
+    hub::Hub,
+    refusal::Refusal,
+};
 
-/// What the hub lets through to the broker.
-pub(crate) const MECHANISMS: [&str; 2] = ["SCRAM-SHA-256", "SCRAM-SHA-512"];
+/// What the hub lets through to the broker; the last one only where tokens are logins.
+const MECHANISMS: [&str; 3] = ["SCRAM-SHA-256", "SCRAM-SHA-512", OAUTHBEARER];
+
+/// What this hub offers.
+pub(crate) fn mechanisms(gate: &Gate) -> impl Iterator<Item = &'static str> {
+    let tokens = gate.takes_tokens();
+    MECHANISMS.into_iter().filter(move |mechanism| tokens || *mechanism != OAUTHBEARER)
+}
 
 /// Where the exchange stands.
 #[derive(Debug)]
 enum Stage {
     Handshake,
     First,
+    Token,
     Final(String),
+}
+
+/// What a request led to.
+enum Turn {
+    Next(Stage),
+    Admitted(Guard),
 }
 
 /// Brings a client to its login; ends with the guard of an admitted one.
@@ -40,26 +59,37 @@ pub(crate) async fn authenticate(hub: &Hub, client: &mut Stream, upstream: &mut 
     let mut stage = Stage::Handshake;
     loop {
         let frame = read_request(client, hub.limits.login_frame, hub.limits.login).await?;
-        let head = RequestHead::peek(&frame.body()).map_err(|_| End::Refused(Refusal::Malformed))?;
-        hub.metrics.request(api::label(head.key));
-        let mut step = Step { hub, head, frame: &frame, client, upstream };
-        stage = match step.api() {
-            Err(answer) => {
-                step.tell(&answer?).await?;
-                stage
-            }
-            Ok(api) => match (api.handler, stage) {
-                (Handler::ApiVersions, stage) => {
-                    step.api_versions(api).await?;
-                    stage
-                }
-                (Handler::SaslHandshake, Stage::Handshake) => step.handshake(api).await?,
-                (Handler::SaslAuthenticate, Stage::First) => step.first(api).await?,
-                (Handler::SaslAuthenticate, Stage::Final(user)) => return step.last(api, &user).await,
-                (Handler::SaslHandshake | Handler::SaslAuthenticate, _) => return Err(End::Refused(Refusal::Scram)),
-                _ => return Err(End::Refused(Refusal::Unauthenticated)),
-            },
+        let turn = turn(hub, client, upstream, &frame, stage).await;
+        frame.wipe();
+        stage = match turn? {
+            Turn::Next(stage) => stage,
+            Turn::Admitted(guard) => return Ok(guard),
         };
+    }
+}
+
+async fn turn(hub: &Hub, client: &mut Stream, upstream: &mut Stream, frame: &Frame, stage: Stage) -> Result<Turn, End> {
+    let head = RequestHead::peek(&frame.body()).map_err(|_| End::Refused(Refusal::Malformed))?;
+    hub.metrics.request(api::label(head.key));
+    let mut step = Step { hub, head, frame, client, upstream };
+    let api = match step.api() {
+        Ok(api) => api,
+        Err(answer) => {
+            step.tell(&answer?).await?;
+            return Ok(Turn::Next(stage));
+        }
+    };
+    match (api.handler, stage) {
+        (Handler::ApiVersions, stage) => {
+            step.api_versions(api).await?;
+            Ok(Turn::Next(stage))
+        }
+        (Handler::SaslHandshake, Stage::Handshake) => step.handshake(api).await.map(Turn::Next),
+        (Handler::SaslAuthenticate, Stage::First) => step.first(api).await.map(Turn::Next),
+        (Handler::SaslAuthenticate, Stage::Token) => step.token(api).await.map(Turn::Admitted),
+        (Handler::SaslAuthenticate, Stage::Final(user)) => step.last(api, &user).await.map(Turn::Admitted),
+        (Handler::SaslHandshake | Handler::SaslAuthenticate, _) => Err(End::Refused(Refusal::Scram)),
+        _ => Err(End::Refused(Refusal::Unauthenticated)),
     }
 }
 
@@ -98,15 +128,44 @@ impl Step<'_> {
 
     async fn handshake(mut self, api: &'static Api) -> Result<Stage, End> {
         let request: SaslHandshakeRequest = codec::request(api, &self.head, &self.frame.body()).map_err(malformed)?;
-        if !MECHANISMS.contains(&request.mechanism.as_str()) {
+        if !mechanisms(&self.hub.gate).any(|offered| offered == request.mechanism.as_str()) {
             self.hub.metrics.refused(Refusal::Mechanism, api.name);
-            let answer = handshake_refusal(api, &self.head).map_err(malformed)?;
+            let answer = handshake_refusal(api, &self.head, &self.hub.gate).map_err(malformed)?;
             self.tell(&answer).await?;
             return Err(End::Answered);
         }
         let answer = self.forward().await?;
         self.tell(&answer).await?;
-        Ok(Stage::First)
+        Ok(if request.mechanism.as_str() == OAUTHBEARER { Stage::Token } else { Stage::First })
+    }
+
+    /// A token: it must hold here, its login must be let in, and then the broker must believe it, too.
+    async fn token(mut self, api: &'static Api) -> Result<Guard, End> {
+        let request: SaslAuthenticateRequest =
+            codec::request(api, &self.head, &self.frame.body()).map_err(malformed)?;
+        let bearing = match self.hub.gate.bearer(&request.auth_bytes) {
+            Ok(bearing) => bearing,
+            Err(Refusal::NoPolicy) => return Err(End::Refused(Refusal::NoPolicy)),
+            Err(refusal) => return Err(self.refuse_login(api, refusal, bearer::says(refusal)).await),
+        };
+        let guard = match self.hub.gate.admit(&bearing.login) {
+            Ok(guard) => guard,
+            Err(no) => return Err(self.not_admitted(api, no).await),
+        };
+        guard.bear(bearing.until);
+        let answer = self.forward().await?;
+        let left = bearing.until - self.hub.gate.now();
+        match believed(api, &self.head, &answer.slice(4..), left).map_err(broker_answer)? {
+            Some(answer) => {
+                self.tell(&answer).await?;
+                Ok(guard)
+            }
+            None => {
+                let refusal = Refusal::BrokerRefusedLogin;
+                tracing::warn!(login = %guard.login(), "the broker does not believe a token that holds here");
+                Err(self.refuse_login(api, refusal, bearer::says(refusal)).await)
+            }
+        }
     }
 
     async fn first(mut self, api: &'static Api) -> Result<Stage, End> {
@@ -143,21 +202,20 @@ impl Step<'_> {
                 self.tell(&answer).await?;
                 Ok(guard)
             }
-            Err(no) if no.refusal == Refusal::NoPolicy => Err(End::Refused(Refusal::NoPolicy)),
-            Err(no) => {
-                tracing::info!(
-                    reason = no.refusal.label(),
-                    rules = no.rules,
-                    snapshot = no.snapshot,
-                    "login not admitted"
-                );
-                let says = match no.refusal {
-                    Refusal::Subscription => format!("the subscription may not read now: {}", no.rules),
-                    _ => "the login is no live credential of a subscription".to_owned(),
-                };
-                Err(self.refuse_login(api, no.refusal, &says).await)
-            }
+            Err(no) => Err(self.not_admitted(api, no).await),
         }
+    }
+
+    async fn not_admitted(self, api: &'static Api, no: NotAdmitted) -> End {
+        if no.refusal == Refusal::NoPolicy {
+            return End::Refused(Refusal::NoPolicy);
+        }
+        tracing::info!(reason = no.refusal.label(), rules = no.rules, snapshot = no.snapshot, "login not admitted");
+        let says = match no.refusal {
+            Refusal::Subscription => format!("the subscription may not read now: {}", no.rules),
+            _ => "the login is no live credential of a subscription".to_owned(),
+        };
+        self.refuse_login(api, no.refusal, &says).await
     }
 
     async fn refuse_login(mut self, api: &'static Api, refusal: Refusal, says: &str) -> End {
@@ -190,11 +248,34 @@ pub(crate) fn login_refusal(api: &Api, head: &RequestHead, says: &str) -> Result
     codec::response_frame(api, head.version, head.correlation, &body)
 }
 
+/// The broker's word on a token, if it believes it, with the life that the session has at most (KIP-368). One that does not
+/// believe says so in a challenge with no error code, or with one.
+pub(crate) fn believed(
+    api: &Api,
+    head: &RequestHead,
+    answer: &Bytes,
+    left: TimeDelta,
+) -> Result<Option<Bytes>, WireError> {
+    let mut body: SaslAuthenticateResponse = codec::response(api, head.version, answer)?;
+    if body.error_code != 0 || !body.auth_bytes.is_empty() {
+        return Ok(None);
+    }
+    // Version 0 cannot say it: such a client finds its connection closed, and logs in anew.
+    if head.version > 0 {
+        let left = left.num_milliseconds().max(1);
+        body.session_lifetime_ms = match body.session_lifetime_ms {
+            0 => left,
+            broker => broker.min(left),
+        };
+    }
+    codec::response_frame(api, head.version, head.correlation, &body).map(Some)
+}
+
 /// SaslHandshake answered with the mechanisms that are offered.
-pub(crate) fn handshake_refusal(api: &Api, head: &RequestHead) -> Result<Bytes, WireError> {
+pub(crate) fn handshake_refusal(api: &Api, head: &RequestHead, gate: &Gate) -> Result<Bytes, WireError> {
     let body = SaslHandshakeResponse::default()
         .with_error_code(ResponseError::UnsupportedSaslMechanism.code())
-        .with_mechanisms(MECHANISMS.into_iter().map(StrBytes::from_static_str).collect());
+        .with_mechanisms(mechanisms(gate).map(StrBytes::from_static_str).collect());
     codec::response_frame(api, head.version, head.correlation, &body)
 }
 

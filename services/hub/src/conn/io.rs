@@ -11,6 +11,7 @@ use wire::{
     WireError,
     frame::{self, PREFIX},
 };
+use zeroize::Zeroize as _;
 
 use crate::{conn::End, refusal::Refusal};
 
@@ -28,6 +29,18 @@ impl Frame {
     pub(crate) fn body(&self) -> Bytes {
         self.whole.slice(PREFIX.min(self.whole.len())..)
     }
+
+    /// Overwrites what it held, where nothing else holds it.
+    pub(crate) fn wipe(self) {
+        wipe(self.whole);
+    }
+}
+
+/// Overwrites bytes that may hold a secret, where nothing else holds them; gives the memory back then.
+pub(crate) fn wipe(bytes: Bytes) -> Option<BytesMut> {
+    let mut alone = bytes.try_into_mut().ok()?;
+    alone.as_mut().zeroize();
+    Some(alone)
 }
 
 /// Reads one request. Waits as long as it takes for the first byte (no memory is held meanwhile); from then on the
@@ -215,6 +228,18 @@ mod tests {
         client.write_all(&[1; 100]).await.unwrap();
         drop(client);
         assert!(matches!(task.await.unwrap(), Err(End::ClientClosed)));
+    }
+
+    #[test]
+    fn a_token_is_overwritten_once_it_has_been_read() {
+        let mut raw = BytesMut::with_capacity(64);
+        raw.extend_from_slice(b"\0\0\0\x05token");
+        let frame = Frame { whole: raw.freeze() };
+        let read = frame.body();
+        assert_eq!(wipe(frame.whole.clone()), None, "others hold it");
+        assert_eq!(read, &b"token"[..]);
+        drop(read);
+        assert_eq!(wipe(frame.whole).unwrap(), &[0; 9][..]);
     }
 
     #[tokio::test]

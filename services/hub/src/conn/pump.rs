@@ -7,13 +7,13 @@ use tls::{Reader, Stream, Writer};
 use tokio::{io::AsyncReadExt, sync::mpsc, task::unconstrained};
 use tokio_util::sync::CancellationToken;
 use wire::{
-    api::{self, Api},
+    api::{self, Api, Handler},
     frame::{self, PREFIX, RequestHead},
 };
 
 use super::{
     End, auth,
-    io::{Frame, read_prefix, read_request, read_rest, write_broker, write_client, write_pieces},
+    io::{Frame, read_prefix, read_request, read_rest, wipe, write_broker, write_client, write_pieces},
 };
 use crate::{
     gate::Guard,
@@ -108,7 +108,11 @@ impl Up<'_> {
             Step::Forward { whole, due } => {
                 // First the queue, then the broker: an answer never finds nobody waiting for it.
                 self.push(Next::Broker { head, api, due: Box::new(due) }).await?;
-                write_broker(&mut self.upstream, &whole).await
+                let written = write_broker(&mut self.upstream, &whole).await;
+                if api.handler == Handler::SaslAuthenticate {
+                    let _ = wipe(whole);
+                }
+                written
             }
             Step::Answer(answer) => self.local(answer, false).await,
             Step::LastAnswer(answer) => {
@@ -192,6 +196,10 @@ impl Down<'_> {
             Answer::New(bytes) => {
                 self.hub.budget.recycle_frozen(whole);
                 write_client(&mut self.client, &bytes, stall).await
+            }
+            Answer::Last(bytes) => {
+                write_client(&mut self.client, &bytes, stall).await?;
+                Err(End::Answered)
             }
             Answer::Pieces { pieces, made } => {
                 write_pieces(&mut self.client, pieces, stall).await?;

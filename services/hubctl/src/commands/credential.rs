@@ -6,13 +6,13 @@ use std::{
 };
 
 use authority_api::{
-    ClientConfig,
+    ClientConfig, Mechanism,
     types::{Credential, IssuedCredential, Reason},
 };
 
 use super::minute;
 use crate::{
-    cli::CredentialCommand,
+    cli::{CredentialCommand, MechanismArg},
     context::{Context, Failure, file_error, read_secret, write_secret},
     output,
 };
@@ -70,7 +70,7 @@ fn hand_over(
     }
     let mut written = Vec::new();
     if let (Some(folder), Some(config)) = (out, &issued.client_config) {
-        written = write_configs(config, &issued.secret, folder)?;
+        written = write_configs(config, &issued.secret, folder, &[MechanismArg::Scram])?;
     }
     let mut shown = issued.clone();
     let mut lines = vec![("login", issued.login.to_string()), ("grant", issued.grant.to_string())];
@@ -92,6 +92,7 @@ pub(super) async fn client_config(
     subscription: &str,
     secret_file: Option<PathBuf>,
     out: &Path,
+    mechanisms: &[MechanismArg],
 ) -> Result<(), Failure> {
     let config: ClientConfig =
         context.client()?.get(&format!("/v1/subscriptions/{subscription}/client-config")).await?;
@@ -99,26 +100,39 @@ pub(super) async fn client_config(
         Some(file) => read_secret(Some(&file))?,
         None => PLACE.to_owned(),
     };
-    let written = write_configs(&config, &secret, out)?;
+    let written = write_configs(&config, &secret, out, mechanisms)?;
     let lines: Vec<_> = written.iter().map(|path| ("written", path.display().to_string())).collect();
     output::sheet(context.json, &config, &lines);
     Ok(())
 }
 
-fn write_configs(config: &ClientConfig, secret: &str, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+fn write_configs(
+    config: &ClientConfig,
+    secret: &str,
+    folder: &Path,
+    mechanisms: &[MechanismArg],
+) -> Result<Vec<PathBuf>, Failure> {
+    let ClientConfig { subscription, .. } = config;
     fs::create_dir_all(folder).map_err(file_error(folder))?;
-    let json = format!("{:#}\n", config.kafkajs_json(secret));
-    let trust_file = folder.canonicalize().map_err(file_error(folder))?.join(format!("{}.ca.pem", config.subscription));
-    let mut files = vec![
-        (format!("{}.properties", config.subscription), config.java_properties(secret)),
-        (
-            format!("{}.librdkafka.conf", config.subscription),
-            config.librdkafka_conf(secret, &trust_file.display().to_string()),
-        ),
-        (format!("{}.json", config.subscription), json),
-    ];
+    let trust_file = folder.canonicalize().map_err(file_error(folder))?.join(format!("{subscription}.ca.pem"));
+    let mut files = Vec::new();
+    for mechanism in mechanisms {
+        let (mechanism, name) = match mechanism {
+            MechanismArg::Scram => (Mechanism::Scram, subscription.to_string()),
+            MechanismArg::Oauthbearer if config.tls => (Mechanism::Oauthbearer, format!("{subscription}.oauthbearer")),
+            MechanismArg::Oauthbearer => {
+                return Err(Failure::Usage(
+                    "the hub speaks no TLS, and a token must not be sent in plain text: use scram".to_owned(),
+                ));
+            }
+        };
+        let librdkafka = config.librdkafka_conf(mechanism, secret, &trust_file.display().to_string());
+        files.push((format!("{name}.properties"), config.java_properties(mechanism, secret)));
+        files.push((format!("{name}.librdkafka.conf"), librdkafka));
+        files.push((format!("{name}.json"), format!("{:#}\n", config.kafkajs_json(mechanism, secret))));
+    }
     if let Some(pem) = &config.trust {
-        files.push((format!("{}.ca.pem", config.subscription), pem.clone()));
+        files.push((format!("{subscription}.ca.pem"), pem.clone()));
     }
     let mut written = Vec::new();
     for (name, text) in files {
