@@ -77,7 +77,7 @@ pub struct RowAnswer<'a> {
     /// Partition that it was written to
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition: Option<i32>,
-    /// Offset at which it was written
+    /// Offset at which it was written; absent when the broker says only that it has the record already (a repeated send)
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<i64>,
     /// Why it was refused
@@ -103,7 +103,8 @@ impl Answer {
             id: self.id.map(hex::encode),
             topic: self.written.map(|_| topic),
             partition: self.written.map(|written| written.partition),
-            offset: self.written.map(|written| written.offset),
+            // A broker that takes a batch for a repetition of one that it has does not say where that is (librdkafka: -1001).
+            offset: self.written.map(|written| written.offset).filter(|offset| *offset >= 0),
             errors: self.errors.iter().map(Finding::said).collect(),
             warnings: self.warnings.iter().map(Finding::said).collect(),
         }
