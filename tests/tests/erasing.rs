@@ -339,7 +339,13 @@ async fn a_restore_brings_nobody_back() {
         })
         .await
         .unwrap();
-        assert!(!rig.stack.service(name).unwrap().is_ready().await, "{name:?}");
+        let ready = format!("{}/health/ready", rig.stack.admin_url(name));
+        until("its readiness to say what to do", DEADLINE, async || {
+            let answer = reqwest::get(&ready).await.ok()?;
+            (answer.status() == 503 && answer.text().await.ok()?.contains("start the authority")).then_some(())
+        })
+        .await
+        .unwrap();
     }
     let answer = history.post("/v1/persons/search", &json!({ "name": "見本 erased" })).await.unwrap();
     assert_eq!(answer.status, 503, "{answer:?}");

@@ -56,10 +56,12 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
     let keys = config.keys.cache("history")?;
     let (serving, keys_check, ended) = (keys.clone(), context.health().register("keys"), draining.clone());
     context.spawn("keys", async move {
-        let tell =
-            |heard| if heard { keys_check.ready() } else { keys_check.not_ready("the key store does not answer") };
+        let served = serving.serve(|heard| match heard {
+            Ok(()) => keys_check.ready(),
+            Err(error) => keys_check.not_ready(error.readiness()),
+        });
         tokio::select! {
-            result = serving.serve(tell) => result,
+            result = served => result,
             () = ended.cancelled() => Ok(()),
         }
     });

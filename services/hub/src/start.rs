@@ -101,9 +101,10 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
     let follow = feed.clone().follow(config.kafka.clone(), topic, watch, ctx.stopping());
     ctx.spawn("policy", until_gone(ctx.clone(), Arc::clone(&hub), follow));
     let serve = async move {
-        keys.serve(
-            |heard| if heard { keys_check.ready() } else { keys_check.not_ready("the key store does not answer") },
-        )
+        keys.serve(|heard| match heard {
+            Ok(()) => keys_check.ready(),
+            Err(error) => keys_check.not_ready(error.readiness()),
+        })
         .await
     };
     ctx.spawn("keys", until_gone(ctx.clone(), Arc::clone(&hub), serve));

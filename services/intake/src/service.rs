@@ -151,8 +151,10 @@ fn watch_database(context: &Context, store: Store, forgetter: Forgetter) {
 fn watch_keys(context: &Context, keys: KeyCache) {
     let (check, draining) = (context.health().register("keys"), context.draining());
     context.spawn("keys", async move {
-        let serving =
-            keys.serve(|heard| if heard { check.ready() } else { check.not_ready("the key store does not answer") });
+        let serving = keys.serve(|heard| match heard {
+            Ok(()) => check.ready(),
+            Err(error) => check.not_ready(error.readiness()),
+        });
         tokio::select! {
             result = serving => result,
             () = draining.cancelled() => Ok(()),

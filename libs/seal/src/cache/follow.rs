@@ -15,12 +15,12 @@ const AGAIN: Duration = Duration::from_millis(500);
 
 impl KeyCache {
     /// Waits for the key store, migrates it, proves the key-encryption keys by it, and then looks for changes again and
-    /// again: the task that a service runs. `tell` hears whether keys can be had.
+    /// again: the task that a service runs. `tell` hears whether keys can be had, or why not.
     ///
     /// # Errors
     /// The key store and the key-encryption keys do not belong together, or it cannot be migrated: nothing can ever be
     /// sealed or opened here.
-    pub async fn serve(&self, mut tell: impl FnMut(bool)) -> Result<(), KeyError> {
+    pub async fn serve(&self, mut tell: impl FnMut(Result<(), &KeyError>)) -> Result<(), KeyError> {
         let keys = &self.inner.keys;
         loop {
             let begun = async {
@@ -30,7 +30,7 @@ impl KeyCache {
             match begun.await {
                 Ok(()) => break,
                 Err(error) if error.is_transient() || matches!(error, KeyError::Store(StoreError::Refused(_))) => {
-                    tell(false);
+                    tell(Err(&error));
                     tracing::warn!(%error, "waiting for the key store");
                     tokio::time::sleep(AGAIN).await;
                 }
@@ -46,11 +46,11 @@ impl KeyCache {
         self.look_again_and_again(|_| ()).await;
     }
 
-    async fn look_again_and_again(&self, mut tell: impl FnMut(bool)) {
+    async fn look_again_and_again(&self, mut tell: impl FnMut(Result<(), &KeyError>)) {
         let mut away = false;
         loop {
             let looked = self.refresh().await;
-            tell(looked.is_ok());
+            tell(looked.as_ref().copied());
             match looked {
                 Ok(()) if away => {
                     away = false;

@@ -43,6 +43,17 @@ pub enum KeyError {
 }
 
 impl KeyError {
+    /// Why no keys can be had, and what to do, for whoever looks at a service's readiness.
+    pub const fn readiness(&self) -> &'static str {
+        match self {
+            Self::Restored => {
+                "the key store was restored from a backup and its fences are not replayed yet: \
+                 start the authority, which does it from its ledger of erasures"
+            }
+            _ => "the key store does not answer",
+        }
+    }
+
     /// Whether the same request may succeed later without any change: the database or a device is away. Nothing may be
     /// said about a contact then, neither that it is erased nor that it is unknown.
     pub fn is_transient(&self) -> bool {
