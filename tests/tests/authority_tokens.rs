@@ -68,11 +68,9 @@ async fn what_is_given(rig: &Rig, sub: &IssuedCredential, publication: &IssuedCr
     let policy = Policy::load(rig.newest()).unwrap();
     assert_eq!(policy.snapshot().token_keys, keys, "the same in JWKS and policy");
 
-    for (issued, scope, audience) in [
-        (sub, "history", Audience::History),
-        (sub, "hub", Audience::Hub),
-        (publication, "intake", Audience::Intake),
-    ] {
+    for (issued, scope, audience) in
+        [(sub, "history", Audience::History), (sub, "hub", Audience::Hub), (publication, "intake", Audience::Intake)]
+    {
         let answer = ask(rig, Some((issued.login.as_str(), &issued.secret)), &[GRANT, ("scope", scope)]).await;
         assert_eq!((answer.status, answer.cache.as_deref()), (200, Some("no-store")), "{}", answer.body);
         assert_eq!((&answer.body["token_type"], &answer.body["scope"]), (&json!("Bearer"), &json!(scope)));

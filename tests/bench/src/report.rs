@@ -38,7 +38,16 @@ pub(crate) fn print(report: &Report, out: &Path) -> ExitCode {
     let Ok(value) = serde_json::to_value(report) else { return ExitCode::FAILURE };
     println!("{} · {} runs · {} % of the records", report.machine, report.runs, report.percent);
     const PARTS: [&str; 10] = [
-        "memory", "latency", "revocation", "restriction", "intake", "history", "consume", "scale", "rewriting", "disclosures",
+        "memory",
+        "latency",
+        "revocation",
+        "restriction",
+        "intake",
+        "history",
+        "consume",
+        "scale",
+        "rewriting",
+        "disclosures",
     ];
     for part in PARTS {
         let rows = match value.get(part) {
