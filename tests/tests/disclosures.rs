@@ -53,7 +53,7 @@ async fn through_the_hub(rig: &Rig, group: &str) -> Vec<(String, Place)> {
     let group = format!("ju.{}.{group}", grant.id);
     let topics = [CONTACT, TRANSACTION];
     let request = Request::consume(&rig.stack.hub_bootstrap(), grant.login.as_str(), &grant.secret, &group, &topics);
-    let outcome = clients::run(Client::Confluent, &request.idle(Duration::from_secs(5)), LONG).await.unwrap();
+    let outcome = clients::run(Client::Confluent, &request.idle(Duration::from_secs(15)), LONG).await.unwrap();
     assert!(outcome.success, "{:?}", outcome.errors());
     let records = outcome.records().into_iter().filter(|record| record.value.is_some());
     records.map(|r| (text(&r.key.unwrap()), (r.topic, i64::from(r.partition), r.offset))).collect()
@@ -101,14 +101,16 @@ impl<'a> Desk<'a> {
 
     /// What is told when the hub has written down how far its readers really came.
     async fn settled(&self, args: &[&str], disclosures: usize) -> Value {
-        until("the ranges to be settled", DEADLINE, async || {
+        let last = std::cell::RefCell::new(Value::Null);
+        let settled = until("the ranges to be settled", DEADLINE, async || {
             let told = self.ask(args).await;
             let all = told["disclosures"].as_array()?;
             let open = all.iter().any(|one| one["range"]["open"] == true);
-            (!open && all.len() >= disclosures).then_some(told)
-        })
-        .await
-        .unwrap()
+            let settled = !open && all.len() >= disclosures;
+            last.replace(told.clone());
+            settled.then_some(told)
+        });
+        settled.await.unwrap_or_else(|error| panic!("{error}, {disclosures} of them: {}", last.borrow()))
     }
 }
 
@@ -184,7 +186,7 @@ async fn an_officer_is_told_who_received_somebodys_data() {
     restricted(&rig, &officer, asked, other).await;
     pages_and_times(&officer, asked).await;
     who_may_ask(&rig, asked).await;
-    let before = officer.settled(&["--contact", asked], 6).await;
+    let before = officer.settled(&["--contact", asked], 5).await;
     erased(&rig, &officer, asked, &person, &before).await;
     found_as_by_looking_at_each(&rig, asked).await;
 }
@@ -238,7 +240,7 @@ async fn restricted(rig: &Rig, officer: &Desk<'_>, asked: &str, other: &str) {
 
 /// Pages of one make up the whole; times cut it; the table says it to people.
 async fn pages_and_times(officer: &Desk<'_>, asked: &str) {
-    let whole = officer.settled(&["--contact", asked, "--all"], 6).await;
+    let whole = officer.settled(&["--contact", asked, "--all"], 5).await;
     let all = whole["disclosures"].as_array().unwrap().clone();
     let (mut pages, mut after) = (Vec::new(), Vec::<String>::new());
     loop {
