@@ -11,7 +11,7 @@
 //! stays with its holder: take one per answer, and drop it with the answer.
 //!
 //! # Memory
-//! A cached contact takes about 1 KB (most of it the expanded key, which aws-lc overwrites when it is dropped).
+//! A cached contact takes a few hundred bytes: its key's 32 (overwritten when they are dropped), and what finds them.
 //! Expired keys are dropped at the next look of `follow`, whether or not anyone asks for them.
 
 mod flights;
@@ -36,7 +36,7 @@ use crate::{Answers, Contact, Forgetter, KeyError, KeyName, KeyStore, Resolved};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheConfig {
-    /// Most contacts whose keys are kept. Default 100000, some 100 MB.
+    /// Most contacts whose keys are kept. Default 100000.
     pub max_contacts: usize,
     /// Seconds that a key is kept. Default 600.
     pub max_age_s: u64,
