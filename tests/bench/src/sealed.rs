@@ -87,7 +87,7 @@ impl Writer {
         let card = card(n, id, &self.company)?;
         let value =
             contract::avro::encode(self.schema, Kind::Contact, &card).map_err(|_| Failure::Setup("no contact"))?;
-        let publisher = if n % OUTSIDE == 0 { Bed::OUTSIDER } else { &self.company };
+        let publisher = if n.is_multiple_of(OUTSIDE) { Bed::OUTSIDER } else { &self.company };
         let partition = self.partitions.of(id.as_bytes());
         let at = At { topic: &self.topic, partition: Some(partition), key: id, publisher, kind: "contact" };
         let sealed = self.sealer.envelope(key, &at, self.schema, value.get(5..).unwrap_or_default())?;
