@@ -4,6 +4,7 @@
 set -euo pipefail
 out=${1:-local/profile}
 mkdir -p "$(dirname "$out")"
+export PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin
 command -v inferno-flamegraph >/dev/null || cargo install --quiet --locked inferno
 target/release/bench profile "$out.data"
 perf script --input "$out.data" --no-inline 2>/dev/null | inferno-collapse-perf --quiet >"$out.folded"

@@ -11,7 +11,7 @@
 //! # Memory
 //! What is kept of a key are its 32 bytes ([`DataKey`]), overwritten when dropped (`zeroize`). It is expanded anew for every record: an expanded key
 //! takes ten cache lines, and to wait for those of tens of thousands of contacts costs more than to expand (`cargo bench -p seal`);
-//! ten times as many contacts fit in the same memory; and no expanded key outlives its record. It lives in an `EVP_AEAD_CTX` on aws-lc's heap;
+//! several times as many contacts fit in the same memory; and no expanded key outlives its record. It lives in an `EVP_AEAD_CTX` on aws-lc's heap;
 //! `EVP_AEAD_CTX_free` ends in `OPENSSL_free`, which overwrites every block before giving it back
 //! (`OPENSSL_cleanse`, aws-lc `crypto/mem.c`), so it cleans itself. What neither covers are copies on the stack and in
 //! registers, and a core dump of a live process: services switch those off when they start.
