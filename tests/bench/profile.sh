@@ -10,7 +10,7 @@ target/release/bench profile "$out.data"
 perf script --input "$out.data" --no-inline 2>/dev/null | inferno-collapse-perf --quiet >"$out.folded"
 inferno-flamegraph --title "hub: open, 1 % withheld, 3 items blanked" --countname samples "$out.folded" >"$out.svg"
 perf report --input "$out.data" --no-children --no-inline --call-graph none --sort symbol --stdio 2>/dev/null |
-  grep -v '^#' | grep -v '^$' | head -n 40 | tee "$out.txt"
+  sed -e '/^#/d' -e '/^$/d' -e 's/[ -]*$//' | awk 'NR <= 40' | tee "$out.txt"
 rm -f "$out.data" "$out.folded"
 echo
 echo "flame graph: $out.svg; the table above: $out.txt. What the limit is: docs/benchmarks.md."
