@@ -1,23 +1,16 @@
-//! What librdkafka tells its clients: rebalances, statistics, errors, log lines.
+//! What librdkafka tells its clients: statistics, errors, log lines.
 
-use std::{
-    collections::HashSet,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use rdkafka::{
     ClientContext, Statistics,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance, StreamConsumer},
+    consumer::{Consumer as _, ConsumerContext, StreamConsumer},
     error::{KafkaError, RDKafkaErrorCode},
 };
 use tokio::sync::{Notify, watch};
 
-use crate::{consume::Assigned, metrics::ConsumeMetrics};
+use crate::metrics::ConsumeMetrics;
 
 /// How a reader gets on with the brokers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,35 +23,29 @@ pub enum Status {
     Away(String),
 }
 
-/// A consumer's context.
+/// How a reader gets on, over all the clients it has had.
 #[derive(Debug)]
-pub(crate) struct Context {
-    /// Partitions that were taken away since the reader last looked.
-    revoked: Mutex<HashSet<(String, i32)>>,
-    any_revoked: AtomicBool,
+pub(crate) struct Standing {
     /// Something looks amiss with the brokers.
     pub(crate) suspect: Notify,
+    /// The client had better be replaced.
+    pub(crate) lost: Notify,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) metrics: ConsumeMetrics,
 }
 
-impl Context {
-    pub(crate) fn new() -> Self {
+impl Default for Standing {
+    fn default() -> Self {
         Self {
-            revoked: Mutex::default(),
-            any_revoked: AtomicBool::new(false),
             suspect: Notify::new(),
+            lost: Notify::new(),
             status: watch::Sender::new(Status::Connecting),
             metrics: ConsumeMetrics::new(),
         }
     }
+}
 
-    pub(crate) fn take_revoked(&self) -> Option<HashSet<(String, i32)>> {
-        self.any_revoked
-            .swap(false, Ordering::AcqRel)
-            .then(|| std::mem::take(&mut *self.revoked.lock().unwrap_or_else(PoisonError::into_inner)))
-    }
-
+impl Standing {
     pub(crate) fn set_status(&self, status: Status) {
         self.status.send_if_modified(|current| {
             let changed = *current != status;
@@ -75,6 +62,16 @@ impl Context {
     }
 }
 
+/// A client's context.
+#[derive(Debug)]
+pub(crate) struct Context(Arc<Standing>);
+
+impl Context {
+    pub(crate) fn new(standing: Arc<Standing>) -> Self {
+        Self(standing)
+    }
+}
+
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log(level, facility, message);
@@ -84,7 +81,7 @@ impl ClientContext for Context {
         tracing::debug!(%error, reason, "consumer");
         // One broker of several may be down, which is no absence: ask before saying so.
         if error.rdkafka_error_code().is_some_and(is_absence) {
-            self.suspect.notify_one();
+            self.0.suspect.notify_one();
         }
     }
 
@@ -92,29 +89,14 @@ impl ClientContext for Context {
         for topic in statistics.topics.values() {
             for partition in topic.partitions.values() {
                 if partition.consumer_lag >= 0 {
-                    self.metrics.lag(&topic.topic, partition.partition, partition.consumer_lag);
+                    self.0.metrics.lag(&topic.topic, partition.partition, partition.consumer_lag);
                 }
             }
         }
     }
 }
 
-impl ConsumerContext for Context {
-    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            Rebalance::Revoke(partitions) => {
-                let mut revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
-                revoked.extend(
-                    partitions.elements().iter().map(|element| (element.topic().to_owned(), element.partition())),
-                );
-                self.any_revoked.store(true, Ordering::Release);
-                tracing::info!(partitions = partitions.count(), "partitions revoked");
-            }
-            Rebalance::Assign(partitions) => tracing::info!(partitions = partitions.count(), "partitions assigned"),
-            Rebalance::Error(error) => tracing::warn!(%error, "rebalance failed"),
-        }
-    }
-}
+impl ConsumerContext for Context {}
 
 /// Whether a code may mean that the brokers cannot be reached or do not let us read.
 pub(crate) fn is_absence(code: RDKafkaErrorCode) -> bool {
@@ -133,9 +115,18 @@ pub(crate) fn is_absence(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+/// Why it is not known how many partitions a topic has.
+#[derive(Debug)]
+pub(crate) enum Silence {
+    /// A broker said so.
+    Told(String),
+    /// No broker said anything.
+    Mute(String),
+}
+
 /// Asks how many partitions a topic has: the cheapest question whose answer shows that brokers, login, topic and
 /// permission are all there. Blocks for up to two seconds.
-pub(crate) async fn partitions(client: &Arc<StreamConsumer<Context>>, topic: &str) -> Result<i32, String> {
+pub(crate) async fn partitions(client: &Arc<StreamConsumer<Context>>, topic: &str) -> Result<i32, Silence> {
     let (asked, name) = (Arc::clone(client), topic.to_owned());
     let answer = tokio::task::spawn_blocking(move || {
         let metadata = asked.fetch_metadata(Some(&name), Duration::from_secs(2))?;
@@ -146,50 +137,10 @@ pub(crate) async fn partitions(client: &Arc<StreamConsumer<Context>>, topic: &st
     });
     match answer.await {
         Ok(Ok((count, _))) if count > 0 => Ok(i32::try_from(count).unwrap_or(i32::MAX)),
-        Ok(Ok((_, Some(code)))) => Err(format!("topic {topic}: {code}")),
-        Ok(Ok((_, None))) => Err(format!("topic {topic} does not exist")),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("cut off by the shutdown".to_owned()),
-    }
-}
-
-/// How often a reader asks of itself whether the brokers are there, and whether partitions were added.
-const LOOK: Duration = Duration::from_secs(5);
-
-/// Watches over a reader's [`Status`]: an idle topic brings nothing that tells of the brokers' absence or return, so
-/// whenever something looks amiss, and now and then, this asks, again and again until it is well: a broker that was
-/// still answering when it began to stop tells nothing of its end. A reader without group is also given the partitions
-/// that are added to its topics; to a group librdkafka gives them by itself. Ends when dropped.
-#[derive(Debug)]
-pub(crate) struct Watcher(tokio::task::JoinHandle<()>);
-
-impl Watcher {
-    pub(crate) fn start(client: &Arc<StreamConsumer<Context>>, topic: &str, mut assigned: Option<Assigned>) -> Self {
-        let (client, topic) = (Arc::clone(client), topic.to_owned());
-        Self(tokio::spawn(async move {
-            let mut looked = Instant::now();
-            loop {
-                let told = tokio::time::timeout(LOOK, client.context().suspect.notified()).await.is_ok();
-                // A look of our own may meet a moment without answer: two in a row are an absence.
-                if told || partitions(&client, &topic).await.is_err() {
-                    while let Err(reason) = partitions(&client, &topic).await {
-                        client.context().set_status(Status::Away(reason));
-                        tokio::time::sleep(Duration::from_millis(250)).await;
-                    }
-                    client.context().set_status(Status::Reading);
-                }
-                if let Some(assigned) = assigned.as_mut().filter(|_| looked.elapsed() >= LOOK) {
-                    assigned.look_for_more(&client).await;
-                    looked = Instant::now();
-                }
-            }
-        }))
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.0.abort();
+        Ok(Ok((_, Some(code)))) => Err(Silence::Told(format!("topic {topic}: {code}"))),
+        Ok(Ok((_, None))) => Err(Silence::Told(format!("topic {topic} does not exist"))),
+        Ok(Err(error)) => Err(Silence::Mute(error.to_string())),
+        Err(_) => Err(Silence::Mute("cut off by the shutdown".to_owned())),
     }
 }
 

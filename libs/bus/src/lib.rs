@@ -13,12 +13,13 @@ mod message;
 mod metrics;
 mod partitions;
 mod produce;
+mod reader;
 mod record;
 pub mod scram;
 mod tail;
 
 pub use config::{KafkaConfig, Security};
-pub use consume::{ConsumeOptions, Consumer, Start};
+pub use consume::{ConsumeOptions, Consumer};
 pub use context::Status;
 pub use error::{BusError, ProduceError};
 pub use message::{Batch, Message};

@@ -65,14 +65,6 @@ impl Batch {
         }
         next
     }
-
-    pub(crate) fn retain(&mut self, keep: impl Fn(&str, i32) -> bool) {
-        self.messages.retain(|message| keep(&message.topic, message.partition));
-    }
-
-    pub(crate) fn into_messages(self) -> Vec<Message> {
-        self.messages
-    }
 }
 
 impl<'a> IntoIterator for &'a Batch {
@@ -130,33 +122,6 @@ impl Collector {
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.len()
-    }
-
-    pub(crate) fn retain(&mut self, keep: impl Fn(&str, i32) -> bool) {
-        let messages = Batch::new(self.take());
-        let mut messages = messages;
-        messages.retain(keep);
-        for message in messages.into_messages() {
-            self.put_back(&message);
-        }
-    }
-
-    fn put_back(&mut self, message: &Message) {
-        let mut put = |bytes: &Bytes| {
-            self.bytes.extend_from_slice(bytes);
-            bytes.len()
-        };
-        let (key, payload) = (message.key.as_ref().map(&mut put), message.payload.as_ref().map(&mut put));
-        let headers = message.headers.iter().map(|(name, value)| (Arc::clone(name), put(value))).collect();
-        self.raw.push(Raw {
-            topic: Arc::clone(&message.topic),
-            partition: message.partition,
-            offset: message.offset,
-            timestamp: message.timestamp,
-            key,
-            headers,
-            payload,
-        });
     }
 
     /// What was collected, in order; the collector is empty afterwards.

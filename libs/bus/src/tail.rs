@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use rdkafka::{Message as _, consumer::Consumer as _, error::KafkaError};
+use rdkafka::Message as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     BusError, KafkaConfig, Status,
-    consume::{assign, close, connect, groupless, tolerate},
-    context::Watcher,
+    reader::{Reader, Received},
 };
 
 /// Where a record is.
@@ -47,10 +46,7 @@ pub async fn tail(
     mut on_event: impl FnMut(TailEvent<'_>),
 ) -> Result<(), BusError> {
     let mut config = kafka.client(client_id)?;
-    groupless(&mut config, kafka)
-        .set("enable.auto.offset.store", "false")
-        // The topic may have been made anew: then everything in it is news.
-        .set("auto.offset.reset", "earliest")
+    config
         .set("enable.partition.eof", "true")
         .set("fetch.min.bytes", "1")
         .set("fetch.wait.max.ms", "500")
@@ -58,52 +54,35 @@ pub async fn tail(
         .set("fetch.queue.backoff.ms", "5")
         .set("reconnect.backoff.max.ms", "300")
         .set("topic.metadata.refresh.interval.ms", "5000");
-    let client = connect(&config)?;
-    let mut status = client.context().status.subscribe();
-    let topics = [topic.to_owned()];
-    let none = BTreeMap::new();
-    let assigned = {
-        let assigning = assign(&client, &topics, &none);
-        tokio::pin!(assigning);
-        loop {
-            tokio::select! {
-                result = &mut assigning => break result?,
-                _ = status.changed() => announce(&status.borrow_and_update(), &mut on_event),
-                () = cancel.cancelled() => return Ok(()),
-            }
-        }
-    };
-    announce(&status.borrow_and_update(), &mut on_event);
-    let watcher = Watcher::start(&client, topic, Some(assigned));
-    let mut behind = client
-        .assignment()
-        .map_err(BusError::kafka("cannot read the assignment"))?
-        .elements()
-        .iter()
-        .map(rdkafka::topic_partition_list::TopicPartitionListElem::partition)
-        .collect::<HashSet<_>>();
+    let mut reader = Reader::new(kafka, config, &[topic], BTreeMap::new())?;
+    let mut status = reader.status();
+    // The partitions of which not everything that was there at the start has been told.
+    let mut behind: Option<HashSet<i32>> = None;
     loop {
-        tokio::select! {
+        let ended = tokio::select! {
             () = cancel.cancelled() => break,
-            _ = status.changed() => announce(&status.borrow_and_update(), &mut on_event),
-            received = client.recv() => match received {
-                Ok(message) => {
-                    client.context().set_status(Status::Reading);
+            _ = status.changed() => {
+                announce(&status.borrow_and_update(), &mut on_event);
+                None
+            }
+            ended = reader.receive(|received| match received {
+                Received::Message(message) => {
                     let timestamp = message.timestamp().to_millis();
                     let position = Position { partition: message.partition(), offset: message.offset(), timestamp };
                     on_event(TailEvent::Record { key: message.key(), value: message.payload(), position });
+                    None
                 }
-                Err(KafkaError::PartitionEOF(partition)) => {
-                    if behind.remove(&partition) && behind.is_empty() {
-                        on_event(TailEvent::CaughtUp);
-                    }
-                }
-                Err(error) => tolerate(&client, error).await?,
-            },
+                Received::End(partition) => Some(partition),
+                Received::Nothing => None,
+            }) => ended?,
+        };
+        let Some(partition) = ended else { continue };
+        let behind = behind.get_or_insert_with(|| reader.partitions().into_iter().collect());
+        if behind.remove(&partition) && behind.is_empty() {
+            on_event(TailEvent::CaughtUp);
         }
     }
-    drop(watcher);
-    close(client, false).await;
+    reader.close().await;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bus::{
-    Batch, ConsumeOptions, Consumer, KafkaConfig, ProduceError, Record, Start, TailEvent,
+    Batch, ConsumeOptions, Consumer, KafkaConfig, ProduceError, Record, TailEvent,
     admin::{Acl, Operation, Pattern, ResourceType},
     tail,
 };
@@ -41,11 +41,11 @@ fn apply(applied: &Applied, batch: &Batch) {
 fn start(
     config: &KafkaConfig,
     topic: &str,
-    start: Start,
+    offsets: BTreeMap<(String, i32), i64>,
     handler: impl Fn(&Batch) -> Result<(), String> + Send + Sync + 'static,
 ) -> (CancellationToken, JoinHandle<Result<(), bus::BusError>>) {
     let options = ConsumeOptions { retry_min: Duration::from_millis(20), ..Default::default() };
-    let consumer = Consumer::new(config, "test", &[topic], start, options).unwrap();
+    let consumer = Consumer::new(config, "test", &[topic], offsets, options).unwrap();
     let cancel = CancellationToken::new();
     let handler = Arc::new(handler);
     let run = consumer.run(cancel.clone(), move |batch: Arc<Batch>| {
@@ -62,8 +62,6 @@ async fn records_go_in_and_come_out() {
     kafka.create_topic("t", 4, &[]).await.unwrap();
     round_trip(&config).await;
     failures_are_tried_again(&config, &kafka).await;
-    a_group_goes_on_where_it_was(&config, &kafka).await;
-    two_members_share(&config, &kafka).await;
     given_offsets_are_used(&config).await;
     refusals_are_told_apart(&config, &kafka).await;
     the_tail_is_quick(&config, &kafka).await;
@@ -81,7 +79,7 @@ async fn round_trip(config: &KafkaConfig) {
     assert_eq!(tombstone.partition, 2);
 
     let found = Arc::new(Mutex::new(HashMap::new()));
-    let (cancel, task) = start(config, "t", Start::Offsets(BTreeMap::new()), {
+    let (cancel, task) = start(config, "t", BTreeMap::new(), {
         let found = Arc::clone(&found);
         move |batch| {
             let mut found = found.lock().unwrap();
@@ -140,7 +138,7 @@ async fn failures_are_tried_again(config: &KafkaConfig, kafka: &Kafka) {
     let records = (0..300).map(|n| record("flaky", n)).collect();
     assert!(producer(config).send_all(records).await.iter().all(Result::is_ok));
     let (applied, failures) = (Applied::default(), Arc::new(AtomicUsize::new(0)));
-    let (cancel, task) = start(config, "flaky", Start::Group("flaky".to_owned()), {
+    let (cancel, task) = start(config, "flaky", BTreeMap::new(), {
         let (applied, failures) = (Arc::clone(&applied), Arc::clone(&failures));
         move |batch| {
             if failures.fetch_add(1, Ordering::SeqCst) < 5 {
@@ -159,87 +157,10 @@ async fn failures_are_tried_again(config: &KafkaConfig, kafka: &Kafka) {
     task.await.unwrap().unwrap();
 }
 
-async fn a_group_goes_on_where_it_was(config: &KafkaConfig, kafka: &Kafka) {
-    kafka.create_topic("resumed", 2, &[]).await.unwrap();
-    let producer = producer(config);
-    let seen = Arc::new(AtomicUsize::new(0));
-    for round in 1..=3 {
-        let records = (0..50).map(|n| record("resumed", round * 1000 + n)).collect();
-        assert!(producer.send_all(records).await.iter().all(Result::is_ok));
-        let (cancel, task) = start(config, "resumed", Start::Group("resumed".to_owned()), {
-            let seen = Arc::clone(&seen);
-            move |batch| {
-                seen.fetch_add(batch.len(), Ordering::SeqCst);
-                Ok(())
-            }
-        });
-        until("this round's records", || seen.load(Ordering::SeqCst) >= round * 50).await;
-        cancel.cancel();
-        task.await.unwrap().unwrap();
-        assert_eq!(seen.load(Ordering::SeqCst), round * 50, "what was committed at the end is not read again");
-    }
-    // A batch that was never applied is not committed.
-    assert!(producer.send(record("resumed", 1)).await.is_ok());
-    let tried = Arc::new(AtomicBool::new(false));
-    let (cancel, task) = start(config, "resumed", Start::Group("resumed".to_owned()), {
-        let tried = Arc::clone(&tried);
-        move |_| {
-            tried.store(true, Ordering::SeqCst);
-            Err("never".to_owned())
-        }
-    });
-    until("a try", || tried.load(Ordering::SeqCst)).await;
-    cancel.cancel();
-    task.await.unwrap().unwrap();
-    let (cancel, task) = start(config, "resumed", Start::Group("resumed".to_owned()), {
-        let seen = Arc::clone(&seen);
-        move |batch| {
-            seen.fetch_add(batch.len(), Ordering::SeqCst);
-            Ok(())
-        }
-    });
-    until("the record that was not applied", || seen.load(Ordering::SeqCst) == 151).await;
-    cancel.cancel();
-    task.await.unwrap().unwrap();
-}
-
-/// One member fails for ever; when a second joins, the first's partitions go over to it and nothing is lost.
-async fn two_members_share(config: &KafkaConfig, kafka: &Kafka) {
-    kafka.create_topic("shared", 4, &[]).await.unwrap();
-    let records = (0..400).map(|n| record("shared", n)).collect();
-    assert!(producer(config).send_all(records).await.iter().all(Result::is_ok));
-    let tried = Arc::new(AtomicBool::new(false));
-    let (stuck_cancel, stuck) = start(config, "shared", Start::Group("shared".to_owned()), {
-        let tried = Arc::clone(&tried);
-        move |_| {
-            tried.store(true, Ordering::SeqCst);
-            Err("stuck".to_owned())
-        }
-    });
-    until("a first try", || tried.load(Ordering::SeqCst)).await;
-    let applied = Applied::default();
-    let (cancel, task) = start(config, "shared", Start::Group("shared".to_owned()), {
-        let applied = Arc::clone(&applied);
-        move |batch| {
-            apply(&applied, batch);
-            Ok(())
-        }
-    });
-    let partitions = || {
-        applied.lock().unwrap().keys().map(|(partition, _)| *partition).collect::<std::collections::BTreeSet<_>>().len()
-    };
-    until("two partitions to change hands while the first member is stuck", || partitions() >= 2).await;
-    stuck_cancel.cancel();
-    stuck.await.unwrap().unwrap();
-    until("all records", || applied.lock().unwrap().len() == 400).await;
-    cancel.cancel();
-    task.await.unwrap().unwrap();
-}
-
 async fn given_offsets_are_used(config: &KafkaConfig) {
     let applied = Applied::default();
     let offsets = (0..3).map(|partition| (("flaky".to_owned(), partition), 10)).collect();
-    let (cancel, task) = start(config, "flaky", Start::Offsets(offsets), {
+    let (cancel, task) = start(config, "flaky", offsets, {
         let applied = Arc::clone(&applied);
         move |batch| {
             apply(&applied, batch);
@@ -328,7 +249,7 @@ async fn throughput(config: &KafkaConfig, kafka: &Kafka) {
     let produced = begun.elapsed();
     let seen = Arc::new(AtomicUsize::new(0));
     let begun = Instant::now();
-    let (cancel, task) = start(config, "fast", Start::Offsets(BTreeMap::new()), {
+    let (cancel, task) = start(config, "fast", BTreeMap::new(), {
         let seen = Arc::clone(&seen);
         move |batch| {
             seen.fetch_add(batch.len(), Ordering::SeqCst);

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bus::{Batch, ConsumeOptions, Consumer, Record, Start};
+use bus::{Batch, ConsumeOptions, Consumer, Record};
 use common::{admin_of, controller, producer, until};
 use testkit::kafka::Kafka;
 use tokio_util::sync::CancellationToken;
@@ -31,8 +31,7 @@ async fn added_partitions_are_read_from_their_beginning() {
     producer(&config).send(record("second", 0, 0)).await.unwrap();
 
     let options = ConsumeOptions { retry_min: Duration::from_millis(20), ..ConsumeOptions::default() };
-    let start = Start::Offsets(BTreeMap::new());
-    let consumer = Consumer::new(&config, "test", &["first", "second"], start, options).unwrap();
+    let consumer = Consumer::new(&config, "test", &["first", "second"], BTreeMap::new(), options).unwrap();
     let (cancel, read) = (CancellationToken::new(), Arc::new(Mutex::new(Vec::new())));
     let reading = tokio::spawn({
         let (cancel, read, mut failures) = (cancel.clone(), Arc::clone(&read), 0);

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bus::{
-    Batch, ConsumeOptions, Consumer, Record, Start, TailEvent,
+    Batch, ConsumeOptions, Consumer, Record, TailEvent,
     admin::{Acl, Operation, Pattern, ResourceType},
     tail,
 };
@@ -51,8 +51,7 @@ async fn readers_and_pings_are_never_refused() {
     let before = denials(&kafka).len();
 
     let (cancel, read) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
-    let start = Start::Offsets(BTreeMap::new());
-    let consumer = Consumer::new(&config, "consumer", &["t"], start, ConsumeOptions::default()).unwrap();
+    let consumer = Consumer::new(&config, "consumer", &["t"], BTreeMap::new(), ConsumeOptions::default()).unwrap();
     let consuming = tokio::spawn({
         let (cancel, read) = (cancel.clone(), Arc::clone(&read));
         consumer.run(cancel, move |batch: Arc<Batch>| {

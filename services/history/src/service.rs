@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use audit::Service;
 use authority_api::{RestrictionSigner, RestrictionWatch, Restrictions, SigningKey, SnapshotWatch};
-use bus::{ConsumeOptions, Consumer, ProduceOptions, Producer, Start, Status};
+use bus::{ConsumeOptions, Consumer, ProduceOptions, Producer, Status};
 use chrono::Utc;
 use disclosure_feed::Feed as Disclosures;
 use jointuse::{Clock, SystemClock};
@@ -173,7 +173,7 @@ async fn consume(
     let topics: Vec<&str> = contract::catalogue().topics.iter().map(|topic| topic.name.as_str()).collect();
     let ApplyConfig { batch_records, .. } = config.apply;
     let options = ConsumeOptions { batch_records, batch_wait: config.apply.batch_wait(), ..ConsumeOptions::default() };
-    let consumer = Consumer::new(&config.kafka, "history", &topics, Start::Offsets(offsets), options)?;
+    let consumer = Consumer::new(&config.kafka, "history", &topics, offsets, options)?;
     let registry = Registry::new(&config.registry, store.clone())?;
     let applier = Applier::new(store, (keys, config.keys.unsealed), registry, metrics, clock);
     let reporting = report(consumer.status(), check);

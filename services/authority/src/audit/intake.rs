@@ -10,7 +10,7 @@ use std::{
 };
 
 use audit::{Actor, Entry, EntryKind, Service, Subject};
-use bus::{Batch, BusError, ConsumeOptions, Consumer, KafkaConfig, Message, Start};
+use bus::{Batch, BusError, ConsumeOptions, Consumer, KafkaConfig, Message};
 use diesel::prelude::*;
 use runtime::BoxError;
 use store::{Store, StoreError};
@@ -50,8 +50,7 @@ impl Intake {
         cancel: CancellationToken,
     ) -> Result<(), BoxError> {
         let offsets = self.store.read("audit_offsets", offsets).await?;
-        let start = Start::Offsets(offsets);
-        let consumer = Consumer::new(&kafka, "authority-audit", &[&topic], start, ConsumeOptions::default())?;
+        let consumer = Consumer::new(&kafka, "authority-audit", &[&topic], offsets, ConsumeOptions::default())?;
         let reading = consumer.run(cancel, move |batch| {
             let intake = self.clone();
             async move { intake.take(batch).await }
