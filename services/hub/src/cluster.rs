@@ -95,6 +95,13 @@ impl Cluster {
         Some((host, port))
     }
 
+    /// All nodes that clients may be told of.
+    pub(crate) fn advertised(&self) -> Vec<(i32, String, u16)> {
+        let nodes: Vec<i32> = self.ports.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
+        let told = nodes.into_iter().filter_map(|node| self.advertise(node).map(|(host, port)| (node, host, port)));
+        told.collect()
+    }
+
     /// Where a node is.
     pub(crate) fn node(&self, node: i32) -> Option<Address> {
         self.nodes.read().unwrap_or_else(PoisonError::into_inner).get(&node).cloned()
@@ -162,6 +169,7 @@ mod tests {
         assert_eq!(cluster.advertise(1), None);
         cluster.bound(1, 9193);
         assert_eq!(cluster.advertise(1), Some(("hub.example".to_owned(), 9193)));
+        assert_eq!(cluster.advertised(), [(1, "hub.example".to_owned(), 9193)]);
         assert_eq!(cluster.anywhere().len(), 2);
     }
 

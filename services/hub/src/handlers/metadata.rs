@@ -4,13 +4,18 @@ use jointuse::KafkaTopicId;
 use wire::{
     ResponseError,
     messages::{
-        BrokerId, DescribeClusterResponse, MetadataRequest, MetadataResponse, metadata_response::MetadataResponseTopic,
+        BrokerId, DescribeClusterResponse, MetadataRequest, MetadataResponse,
+        metadata_response::{MetadataResponseBroker, MetadataResponseTopic},
     },
     protocol::StrBytes,
 };
 
 use super::{Answer, Ask, Due, Step, Told, Trouble, topic_error};
-use crate::{cluster::Address, hub::Hub, refusal::Refusal};
+use crate::{
+    cluster::{Address, Cluster},
+    hub::Hub,
+    refusal::Refusal,
+};
 
 /// What a Metadata request asked for.
 pub(crate) struct Asked {
@@ -60,16 +65,7 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked) -> Result<Answer, Trou
             told.hub.cluster.learn_topic(name.as_str(), KafkaTopicId(*topic.topic_id.as_bytes()));
         }
     }
-    body.brokers = body
-        .brokers
-        .into_iter()
-        .filter_map(|mut broker| {
-            let (host, port) = told.hub.cluster.advertise(broker.node_id.0)?;
-            broker.host = StrBytes::from_string(host);
-            broker.port = i32::from(port);
-            Some(broker)
-        })
-        .collect();
+    body.brokers = brokers(&told.hub.cluster, body.brokers);
     let mut topics = Vec::with_capacity(body.topics.len());
     for topic in body.topics {
         let id = KafkaTopicId(*topic.topic_id.as_bytes());
@@ -102,6 +98,30 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked) -> Result<Answer, Trou
     told.respond(&body)
 }
 
+/// The brokers as clients are told of them. Never none while any is known: a broker that stops may answer a last time with
+/// an empty list, and librdkafka from 2.10 on forgets for good where to ask when it hears that (its issue 5301).
+fn brokers(cluster: &Cluster, told: Vec<MetadataResponseBroker>) -> Vec<MetadataResponseBroker> {
+    let at = |mut broker: MetadataResponseBroker, host, port| {
+        broker.host = StrBytes::from_string(host);
+        broker.port = i32::from(port);
+        broker
+    };
+    let brokers: Vec<_> = told
+        .into_iter()
+        .filter_map(|broker| {
+            let (host, port) = cluster.advertise(broker.node_id.0)?;
+            Some(at(broker, host, port))
+        })
+        .collect();
+    if !brokers.is_empty() {
+        return brokers;
+    }
+    let known = cluster.advertised().into_iter();
+    known
+        .map(|(node, host, port)| at(MetadataResponseBroker::default().with_node_id(BrokerId(node)), host, port))
+        .collect()
+}
+
 pub(super) async fn describe_cluster(told: &Told<'_>) -> Result<Answer, Trouble> {
     let mut body: DescribeClusterResponse = told.decode()?;
     // Endpoint type 2 would be the controllers, which clients have no business with.
@@ -129,5 +149,29 @@ pub(super) async fn describe_cluster(told: &Told<'_>) -> Result<Answer, Trouble>
 pub(super) async fn learn(hub: &Hub, node: BrokerId, host: &StrBytes, port: i32) {
     if let Some(address) = Address::of(host.as_str(), port) {
         hub.learn_node(node.0, address).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn broker(node: i32) -> MetadataResponseBroker {
+        MetadataResponseBroker::default()
+            .with_node_id(BrokerId(node))
+            .with_host(StrBytes::from_static_str("b"))
+            .with_port(1)
+    }
+
+    #[test]
+    fn clients_are_told_the_hubs_addresses_and_never_that_there_is_no_broker() {
+        let cluster = Cluster::new("hub".into(), None, vec![]);
+        assert_eq!(brokers(&cluster, vec![broker(1)]), []);
+        cluster.bound(1, 9193);
+        cluster.bound(2, 9194);
+        let at = |node, port| broker(node).with_host(StrBytes::from_static_str("hub")).with_port(port);
+        assert_eq!(brokers(&cluster, vec![broker(2), broker(3)]), [at(2, 9194)]);
+        assert_eq!(brokers(&cluster, vec![]), [at(1, 9193), at(2, 9194)]);
+        assert_eq!(brokers(&cluster, vec![broker(3)]), [at(1, 9193), at(2, 9194)]);
     }
 }
