@@ -5,8 +5,9 @@ PROFILE ?= dev
 CARGO   ?= cargo
 BUILT   := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 LOCAL   := target/$(BUILT)/local
-# Two at a time: most of the black-box tests start a broker of their own.
-THREADS ?= 2
+# Test programs beside each other, and tests beside each other in one: most of the black-box tests start a broker.
+PROGRAMS ?= 2
+THREADS ?= 1
 # What is tested and linted beside the defaults: keys in a hardware module, on SoftHSM.
 ALL     := --features seal/pkcs11
 FUZZED  := wire contract seal
@@ -30,9 +31,8 @@ demo: build ## Start the stack and tell the whole story step by step
 test: setup ## Run all tests, the black-box ones against real Kafka, PostgreSQL and stock clients
 	@echo "test   1/2 building the services that the black-box tests start"
 	@$(CARGO) build --workspace $(ALL)
-	@echo "test   2/2 all tests, $(THREADS) at a time in each program; the black-box ones start brokers and take minutes"
-	@$(CARGO) test --workspace $(ALL) --no-fail-fast -- --test-threads=$(THREADS) \
-	  || { echo "test   something failed: look for 'failures:' above; 'kept for a look' names folders with logs"; exit 1; }
+	@echo "test   2/2 all tests, $(PROGRAMS) programs at a time; the black-box ones start brokers and take minutes"
+	@CARGO="$(CARGO)" PROGRAMS=$(PROGRAMS) THREADS=$(THREADS) infra/local/test.sh $(ALL)
 
 up: build ## Start a stack with sample companies and data in it, and write local/hub.env
 	@$(LOCAL) up
