@@ -8,22 +8,30 @@ use jointuse::ContactId;
 use uuid::Uuid;
 
 #[derive(Debug, Args)]
+#[group(id = "whom", required = true, multiple = true, args = ["contacts", "contacts_file", "person"])]
 pub(crate) struct EraseArgs {
     /// A contact id; may be given several times.
-    #[arg(long = "contact", required_unless_present = "contacts_file")]
+    #[arg(long = "contact")]
     pub(crate) contacts: Vec<ContactId>,
     /// File with contact ids, one a line.
     #[arg(long)]
     pub(crate) contacts_file: Option<PathBuf>,
-    /// The person whose contacts they are, for the record.
+    /// A person's id as histories show it: all contacts that history takes for this person now, whoever shares them. They are
+    /// shown, and erased only with --yes. Beside contacts that you name it is for the record alone.
     #[arg(long)]
     pub(crate) person: Option<Uuid>,
     /// principal-request, no-longer-needed, unlawful or publisher-request.
     #[arg(long, value_parser = reason)]
     pub(crate) reason: ErasureReason,
-    /// Tell each step as it is done, and return when all are.
+    /// Erase the contacts of a person that were shown without it.
+    #[arg(long, requires = "person", conflicts_with_all = ["contacts", "contacts_file"])]
+    pub(crate) yes: bool,
+    /// Tell each step as it is done, and return when all are; a contact that has joined the person meanwhile is erased as well.
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Base URL of history, which knows a person's contacts.
+    #[arg(long, env = "HISTORY_URL", default_value = "http://127.0.0.1:8083")]
+    pub(crate) history: String,
 }
 
 /// A word as the API has it.

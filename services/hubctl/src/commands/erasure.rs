@@ -1,5 +1,7 @@
 //! Erasing, watching how far it is, and the certificate.
 
+mod person;
+
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -24,20 +26,27 @@ const AGAIN: Duration = Duration::from_millis(250);
 
 /// `hubctl erase`.
 pub(super) async fn erase(context: &Context, args: EraseArgs) -> Result<(), Failure> {
-    let mut contacts: BTreeSet<_> = args.contacts.into_iter().collect();
-    if let Some(file) = args.contacts_file {
-        let text = std::fs::read_to_string(&file).map_err(file_error(&file))?;
+    let mut contacts: BTreeSet<_> = args.contacts.iter().cloned().collect();
+    if let Some(file) = &args.contacts_file {
+        let text = std::fs::read_to_string(file).map_err(file_error(file))?;
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let usage = |_| Failure::Usage(format!("{} has a line that is no contact id", file.display()));
             contacts.insert(line.parse().map_err(usage)?);
         }
     }
+    if let (Some(person), true, None) = (args.person, contacts.is_empty(), &args.contacts_file) {
+        return person::erase(context, &args, person).await;
+    }
     let client = context.client()?;
     let new = NewErasure { contacts, person: args.person, reason: args.reason };
-    let asked: Erasure = client.post("/v1/erasures", &new).await?;
-    let erasure = if args.wait { wait(context, &client, asked).await? } else { asked };
+    let erasure = ask(context, &client, &new, args.wait).await?;
     show(context, &erasure);
     Ok(())
+}
+
+async fn ask(context: &Context, client: &AuthorityClient, new: &NewErasure, waits: bool) -> Result<Erasure, Failure> {
+    let asked: Erasure = client.post("/v1/erasures", new).await?;
+    if waits { wait(context, client, asked).await } else { Ok(asked) }
 }
 
 /// `hubctl erasure …`.
