@@ -10,7 +10,6 @@ PROGRAMS ?= 2
 THREADS ?= 1
 # What is tested and linted beside the defaults: keys in a hardware module, on SoftHSM.
 ALL     := --features seal/pkcs11
-FUZZED  := wire contract seal
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
@@ -70,11 +69,7 @@ chaos: setup ## Make FAULTS faults on the whole stack and judge every delivered 
 	@target/$(BUILT)/chaos --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
 
 fuzz: ## Fuzz every decoder for FUZZ_SECONDS each (libs/*/fuzz/README.md)
-	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
-	@set -e; export RUSTC_BOOTSTRAP=1; for crate in $(FUZZED); do cd libs/$$crate; for target in $$($(CARGO) fuzz list); do \
-	  mkdir -p fuzz/corpus/$$target; echo "fuzz   $$crate/$$target for $(FUZZ_SECONDS) s"; \
-	  $(CARGO) fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
-	    -max_total_time=$(FUZZ_SECONDS) -malloc_limit_mb=64 -rss_limit_mb=1024 -verbosity=0; done; cd ../..; done
+	@infra/local/fuzz.sh $(FUZZ_SECONDS)
 
 fmt: ## Format the code
 	$(CARGO) fmt --all

@@ -28,6 +28,9 @@ pub enum StoreError {
     /// The connection broke while committing: whether the transaction was committed is unknown.
     #[error("the database connection was lost while committing")]
     LostInCommit,
+    /// The server only reads: it is still recovering, as after a restore, or it is a standby.
+    #[error("the database takes no writes now: it is still recovering, or a standby")]
+    ReadOnly,
     /// Others changed the same rows, each time it was tried: nothing was changed.
     #[error("the transaction was in conflict with others {attempts} times")]
     Contended { attempts: u32 },
@@ -113,7 +116,15 @@ impl StoreError {
 
     /// Whether the same request may succeed later without any change (HTTP 503, not 500).
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Busy | Self::Lost | Self::LostInCommit | Self::Contended { .. })
+        matches!(
+            self,
+            Self::Unreachable(_)
+                | Self::Busy
+                | Self::Lost
+                | Self::LostInCommit
+                | Self::ReadOnly
+                | Self::Contended { .. }
+        )
     }
 }
 
@@ -150,6 +161,7 @@ fn from_database(kind: &DatabaseErrorKind, information: &(dyn DatabaseErrorInfor
         DatabaseErrorKind::ExclusionViolation => constraint(ConstraintKind::Exclusion),
         DatabaseErrorKind::RestrictViolation => constraint(ConstraintKind::Restrict),
         DatabaseErrorKind::ClosedConnection => StoreError::Lost,
+        DatabaseErrorKind::ReadOnlyTransaction => StoreError::ReadOnly,
         DatabaseErrorKind::SerializationFailure => StoreError::Contended { attempts: 1 },
         _ if is_deadlock(information.message()) => StoreError::Contended { attempts: 1 },
         _ => StoreError::Refused(without_values(information.message())),

@@ -22,6 +22,8 @@ use tempfile::TempDir;
 use testkit::postgres::Postgres;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("tests/migrations");
+/// One that takes two seconds.
+const SLOW: EmbeddedMigrations = embed_migrations!("tests/slow-migrations");
 
 struct Database {
     postgres: Postgres,
@@ -269,6 +271,31 @@ async fn a_killed_server_is_noticed_and_its_return_too() {
         store.read("nothing", |_| Ok::<_, StoreError>(())).await.unwrap();
     }
     eprintln!("an empty read transaction: {:?}", begun.elapsed() / 200);
+}
+
+/// A connection that is lost in the middle of a migration is told as such, so that a service tries again instead of ending.
+#[tokio::test]
+async fn a_migration_that_is_cut_off_may_be_tried_again() {
+    let database = Database::start().await;
+    let (store, other) = (database.store(2), database.store(2));
+    let cut = async {
+        testkit::wait::until("the migration to be cut off", Duration::from_secs(20), async || {
+            let cut = "SELECT count(pg_terminate_backend(pid)) AS n FROM pg_stat_activity \
+                       WHERE query LIKE 'SELECT pg_sleep%' AND pid <> pg_backend_pid()";
+            let cut = other.read("cut", move |conn| Ok::<_, StoreError>(sql_query(cut).get_result::<Count>(conn)?.n));
+            (cut.await.unwrap() == 1).then_some(())
+        })
+        .await
+        .unwrap();
+    };
+    let (migrated, ()) = tokio::join!(store.migrate(SLOW), cut);
+    let error = migrated.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+    assert_eq!(store.migrate(SLOW).await.unwrap().len(), 1);
+    // As while a server recovers: what it refuses for that reason it may take later.
+    let write = "SET TRANSACTION READ ONLY; CREATE TABLE refused (n int)";
+    let refused = store.run_tx("read-only", move |conn| Ok::<_, StoreError>(conn.batch_execute(write)?)).await;
+    assert!(matches!(refused, Err(StoreError::ReadOnly)), "{refused:?}");
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod revocation;
 mod rewriting;
 mod scale;
 mod sealed;
+mod sessions;
 mod usage;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -70,6 +71,7 @@ enum Part {
     Restriction,
     Rewriting,
     Scale,
+    Sessions,
     Disclosures,
 }
 
@@ -88,6 +90,7 @@ pub(crate) struct Report {
     restriction: Option<restriction::Row>,
     rewriting: Vec<rewriting::Row>,
     scale: Vec<scale::Row>,
+    sessions: Vec<sessions::Row>,
     disclosures: Option<disclosures::Row>,
 }
 
@@ -150,6 +153,11 @@ async fn measure(cli: &Cli) -> Result<Report> {
     if wanted(Part::Rewriting) {
         report::say("rewriting: sealed contacts opened, withheld and blanked, beside a direct read and the forwarder");
         report.rewriting = rewriting::run(&mut bed, cli.runs, cli.percent).await?;
+    }
+    // It makes partitions, which stay.
+    if wanted(Part::Sessions) {
+        report::say("sessions: fetches of 4, 100 and 1,000 partitions, all each time and as a session");
+        report.sessions = sessions::run(&mut bed, cli.runs, cli.percent).await?;
     }
     // Last: it fills the databases.
     if wanted(Part::Disclosures) {

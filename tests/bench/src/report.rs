@@ -37,7 +37,7 @@ pub(crate) fn machine() -> String {
 pub(crate) fn print(report: &Report, out: &Path) -> ExitCode {
     let Ok(value) = serde_json::to_value(report) else { return ExitCode::FAILURE };
     println!("{} · {} runs · {} % of the records", report.machine, report.runs, report.percent);
-    const PARTS: [&str; 10] = [
+    const PARTS: [&str; 11] = [
         "memory",
         "latency",
         "revocation",
@@ -47,6 +47,7 @@ pub(crate) fn print(report: &Report, out: &Path) -> ExitCode {
         "consume",
         "scale",
         "rewriting",
+        "sessions",
         "disclosures",
     ];
     for part in PARTS {
