@@ -31,7 +31,8 @@ pub const ADMIN: &str = "admin";
 const CERTIFICATE: &str = "server.pem";
 const KEY: &str = "server.key";
 
-const START: Duration = Duration::from_secs(30);
+/// After a kill the server first puts every file on the disk, which a busy disk has been seen to take forty seconds for.
+const START: Duration = Duration::from_secs(120);
 const STOP: Duration = Duration::from_secs(15);
 
 /// SSLRequest (length 8, code 80877103), which a server answers with one byte before any login.
