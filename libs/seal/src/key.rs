@@ -42,7 +42,8 @@ pub struct KeyName {
     pub version: u32,
 }
 
-/// The bytes of a data key. `Debug` prints none; they are overwritten on drop.
+/// The bytes of a data key. `Debug` prints none; they are overwritten on drop, and so are those of every clone.
+#[derive(Clone)]
 pub struct DataKey(Zeroizing<[u8; DATA_KEY]>);
 
 impl DataKey {
@@ -76,6 +77,7 @@ impl fmt::Debug for DataKey {
 }
 
 /// A data key with its name.
+#[derive(Clone)]
 pub struct ContactKey {
     name: KeyName,
     key: DataKey,
@@ -85,6 +87,10 @@ impl ContactKey {
     /// Names a key.
     pub const fn new(name: KeyName, key: DataKey) -> Self {
         Self { name, key }
+    }
+
+    pub(crate) const fn data(&self) -> &DataKey {
+        &self.key
     }
 
     /// Whose key, and which version.

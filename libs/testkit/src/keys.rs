@@ -2,7 +2,6 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -131,7 +130,7 @@ impl Sealer {
     ///
     /// # Errors
     /// When the key store does not answer, or one of them is erased.
-    pub async fn keys(&self, ids: &[&str]) -> Result<Vec<Arc<ContactKey>>> {
+    pub async fn keys(&self, ids: &[&str]) -> Result<Vec<ContactKey>> {
         let contacts = ids.iter().map(|id| Ok(Contact::from(&id.parse().map_err(|error| answer(&error))?)));
         let contacts = contacts.collect::<Result<Vec<Contact>>>()?;
         let resolved = self.cache.resolve_for_sealing(&contacts).await.map_err(|error| answer(&error))?;

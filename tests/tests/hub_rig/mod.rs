@@ -295,7 +295,7 @@ impl Rig {
     pub async fn fill(&self, topic: &str, count: usize, size: usize) {
         let ids: Vec<String> = (0..count).map(|i| format!("{i:032x}")).collect();
         let keys = self.sealer.keys(&ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
-        let seal = |(i, (id, key)): (usize, (&String, Arc<ContactKey>))| {
+        let seal = |(i, (id, key)): (usize, (&String, ContactKey))| {
             let at = At { topic, partition: None, key: id, publisher: "gamma", kind: "contact" };
             let value = self.sealer.envelope(&key, &at, &vec![u8::try_from(i % 251).unwrap(); size]);
             let mut record = Record::new(topic, id.clone(), value);

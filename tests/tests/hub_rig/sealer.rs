@@ -1,9 +1,6 @@
 //! Seals what tests write, and remembers what is in it: so an oracle knows what a reader must get.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-};
+use std::{collections::HashMap, sync::Mutex};
 
 use seal::ContactKey;
 use serde_json::Value;
@@ -26,7 +23,7 @@ impl Sealer {
     }
 
     /// The keys of contacts, by their ids; those that have none get one.
-    pub async fn keys(&self, ids: &[&str]) -> Vec<Arc<ContactKey>> {
+    pub async fn keys(&self, ids: &[&str]) -> Vec<ContactKey> {
         self.sealer.keys(ids).await.unwrap()
     }
 

@@ -11,7 +11,8 @@
 //! stays with its holder: take one per answer, and drop it with the answer.
 //!
 //! # Memory
-//! A cached contact takes a few hundred bytes: its key's 32 (overwritten when they are dropped), and what finds them.
+//! A cached contact takes one cache line, in which its key's 32 bytes stay where they are until they are overwritten, and some 40
+//! bytes that find it. Room for the lines is reserved at the start.
 //! Expired keys are dropped at the next look of `follow`, whether or not anyone asks for them.
 
 mod flights;
@@ -226,8 +227,7 @@ impl Inner {
     /// What the cache has of a key; `None` is a miss.
     fn cached(&self, need: Need, name: KeyName, now: Instant) -> Option<Resolved> {
         let mut shard = lock(self.shard(&name.contact)?);
-        let (state, age) = shard.get(&name.contact, now, self.max_age(), self.doubt())?;
-        let found = if need == Need::Seal { state.newest() } else { state.version(name.version) };
+        let (found, age) = shard.get(need, &name, now, self.max_age(), self.doubt())?;
         match found {
             // A version that is not there may have been made since; and a contact without keys is given one.
             Resolved::Unknown if need == Need::Seal || age >= self.doubt() => None,
@@ -243,7 +243,7 @@ impl Inner {
         }
         for (contact, state) in answers.iter() {
             if let Some(shard) = self.shard(contact) {
-                lock(shard).insert(*contact, state.clone(), fetched);
+                lock(shard).insert(*contact, state, fetched);
             }
         }
     }

@@ -138,7 +138,7 @@ impl KeyStore {
             let mut unwrapped: BTreeMap<Contact, Vec<_>> = BTreeMap::new();
             for (name, key) in wrapped.iter().map(|key| key.name).zip(unwrap_all(&*kek, &wrapped)?) {
                 let key = match key {
-                    Ok(key) => Ok(Arc::new(ContactKey::new(name, key))),
+                    Ok(key) => Ok(ContactKey::new(name, key)),
                     Err(error) => Err(Arc::new(error)),
                 };
                 unwrapped.entry(name.contact).or_default().push((name.version, key));

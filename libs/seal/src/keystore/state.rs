@@ -25,7 +25,7 @@ impl Versions {
 }
 
 /// A version, and its key unless the key-encryption key is missing or wrong.
-pub(crate) type Version = (u32, Result<Arc<ContactKey>, Arc<KekError>>);
+pub(crate) type Version = (u32, Result<ContactKey, Arc<KekError>>);
 
 /// What there is of a contact.
 #[derive(Clone, Debug)]
@@ -42,7 +42,7 @@ pub enum KeyState {
 #[derive(Clone, Debug)]
 pub enum Resolved {
     /// By this.
-    Key(Arc<ContactKey>),
+    Key(ContactKey),
     /// Its contact is erased: withhold it.
     Erased,
     /// There is no such key: the envelope is not of this hub.
@@ -62,6 +62,19 @@ impl KeyState {
         self.resolve(|keys| Some(&keys.newest))
     }
 
+    /// The key, if it is the only one and can be used.
+    pub(crate) fn single(&self) -> Option<&ContactKey> {
+        match self {
+            Self::Keys(Versions { newest: (_, Ok(key)), older }) if older.is_empty() => Some(key),
+            _ => None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(key: ContactKey) -> Self {
+        Self::Keys(Versions { newest: (key.name().version, Ok(key)), older: Vec::new() })
+    }
+
     /// Whether something of it may get better by asking again.
     pub(crate) fn is_doubtful(&self) -> bool {
         match self {
@@ -74,7 +87,7 @@ impl KeyState {
     fn resolve<'a>(&'a self, choose: impl FnOnce(&'a Versions) -> Option<&'a Version>) -> Resolved {
         match self {
             Self::Keys(keys) => match choose(keys) {
-                Some((_, Ok(key))) => Resolved::Key(Arc::clone(key)),
+                Some((_, Ok(key))) => Resolved::Key(key.clone()),
                 Some((_, Err(error))) => Resolved::Unusable(Arc::clone(error)),
                 None => Resolved::Unknown,
             },

@@ -88,13 +88,13 @@ pub fn contacts(range: std::ops::Range<u32>) -> Vec<Contact> {
 }
 
 /// The newest key of a state.
-pub fn newest(state: &KeyState) -> Arc<ContactKey> {
+pub fn newest(state: &KeyState) -> ContactKey {
     key(&state.newest())
 }
 
-pub fn key(resolved: &Resolved) -> Arc<ContactKey> {
+pub fn key(resolved: &Resolved) -> ContactKey {
     match resolved {
-        Resolved::Key(key) => Arc::clone(key),
+        Resolved::Key(key) => key.clone(),
         other => panic!("no key: {other:?}"),
     }
 }

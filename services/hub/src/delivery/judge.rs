@@ -26,7 +26,7 @@ pub(super) enum Verdict<'r> {
 /// How a record is opened.
 pub(super) struct Opening<'r> {
     envelope: Envelope<'r>,
-    key: Arc<ContactKey>,
+    key: ContactKey,
     publisher: &'r [u8],
     kind: &'r [u8],
     program: Option<Arc<Program>>,

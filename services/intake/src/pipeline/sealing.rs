@@ -17,7 +17,7 @@ use crate::{judge::Candidate, rule::Rule};
 const ASKING: Duration = Duration::from_secs(5);
 
 /// The keys of a batch's contacts, one for each candidate that is to be published.
-pub(super) type Keys = Vec<Option<Arc<ContactKey>>>;
+pub(super) type Keys = Vec<Option<ContactKey>>;
 
 impl Import {
     /// Asks for the keys of a batch, and changes the verdicts of rows that may not be published for what the key store
