@@ -136,7 +136,8 @@ async fn fill(bed: &Bed, count: u64) -> Result<()> {
 async fn ends(bed: &Bed) -> Result<Vec<i64>> {
     let all = PARTITIONS.into_iter().max().unwrap_or_default();
     let kind = Kind { partitions: all, trickle: false, session: false, way: Way::Direct };
-    let mut reader = Reader::login(bed, kind, &vec![0; usize::try_from(all).unwrap_or_default()]).await;
+    let zeros = vec![0; usize::try_from(all).unwrap_or_default()];
+    let mut reader = Reader::login(bed, kind, &zeros).await;
     let answer = reader.ask(&reader.request(true)).await?.1;
     let mut partitions: Vec<_> = answer.responses.iter().flat_map(|topic| &topic.partitions).collect();
     partitions.sort_by_key(|partition| partition.partition_index);
