@@ -65,7 +65,7 @@ profile: ## Draw where the hub's time goes while it opens records (local/profile
 
 FAULTS ?= 1000
 chaos: setup ## Make FAULTS faults on the whole stack and judge every delivered byte (SEED=n repeats; docs/how-to/chaos.md)
-	$(CARGO) build --workspace --profile $(PROFILE)
+	@$(CARGO) build --workspace --profile $(PROFILE)
 	@target/$(BUILT)/chaos --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
 
 fuzz: ## Fuzz every decoder for FUZZ_SECONDS each (libs/*/fuzz/README.md)

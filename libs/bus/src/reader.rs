@@ -19,6 +19,7 @@ use rdkafka::{
     consumer::{Consumer as _, StreamConsumer},
     error::KafkaError,
     message::BorrowedMessage,
+    topic_partition_list::TopicPartitionListElem,
 };
 use tokio::sync::watch;
 
@@ -126,7 +127,7 @@ impl Reader {
     /// How many partitions there are to read; none until they are known.
     pub(crate) fn partitions(&self) -> Vec<i32> {
         let assignment = self.client.assignment().unwrap_or_default();
-        assignment.elements().iter().map(|element| element.partition()).collect()
+        assignment.elements().iter().map(TopicPartitionListElem::partition).collect()
     }
 
     /// Assigns all partitions of the topics, waiting until the topics exist and may be read.

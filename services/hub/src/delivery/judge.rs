@@ -142,7 +142,7 @@ impl<'a, 'm> Judge<'a, 'm> {
         let opening = |program| Opening { envelope, key, publisher, kind, program };
         match self.program(envelope.schema_id(), muted) {
             Ok(program) => Verdict::Open(opening(program)),
-            Err(verdict) => verdict,
+            Err(why) => why.map_or(Verdict::Keep, Verdict::Withhold),
         }
     }
 
@@ -154,24 +154,25 @@ impl<'a, 'm> Judge<'a, 'm> {
         match self.program(schema, muted) {
             Ok(Some(program)) => Verdict::Blank(program, value),
             Ok(None) => Verdict::Keep,
-            Err(verdict) => verdict,
+            Err(why) => why.map_or(Verdict::Keep, Verdict::Withhold),
         }
     }
 
-    /// The program that blanks what was written by a schema; none where nothing is to be blanked.
-    fn program<'r>(&mut self, schema: u32, muted: bool) -> Result<Option<Arc<Program>>, Verdict<'r>> {
+    /// The program that blanks what was written by a schema; none where nothing is to be blanked. Or why the record is withheld;
+    /// no reason while the schema has to be learnt.
+    fn program(&mut self, schema: u32, muted: bool) -> Result<Option<Arc<Program>>, Option<Reason>> {
         let Some(items) = self.terms.items(muted) else { return Ok(None) };
         if self.schema.as_ref().is_none_or(|(known, for_muted, _)| *known != schema || *for_muted != muted) {
             let Some(blanking) = self.means.programs.get(schema, items) else {
                 self.learn.insert((schema, muted));
-                return Err(Verdict::Keep);
+                return Err(None);
             };
             self.schema = Some((schema, muted, blanking));
         }
         match &self.schema {
             Some((_, _, Blanking::By(program))) if program.is_noop() => Ok(None),
             Some((_, _, Blanking::By(program))) => Ok(Some(Arc::clone(program))),
-            Some((_, _, Blanking::Never)) | None => Err(Verdict::Withhold(Reason::Schema)),
+            Some((_, _, Blanking::Never)) | None => Err(Some(Reason::Schema)),
         }
     }
 
