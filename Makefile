@@ -5,9 +5,9 @@ PROFILE ?= dev
 CARGO   ?= cargo
 BUILT   := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 LOCAL   := target/$(BUILT)/local
-# Test programs beside each other, and tests beside each other in one: most of the black-box tests start a broker.
+# Test programs beside each other, where they start no whole stack, and tests beside each other in one program.
 PROGRAMS ?= 2
-THREADS ?= 1
+THREADS ?= 2
 # What is tested and linted beside the defaults: keys in a hardware module, on SoftHSM.
 ALL     := --features seal/pkcs11
 FUZZ_SECONDS ?= 60
@@ -30,7 +30,7 @@ demo: build ## Start the stack and tell the whole story step by step
 test: setup ## Run all tests, the black-box ones against real Kafka, PostgreSQL and stock clients
 	@echo "test   1/2 building the services that the black-box tests start"
 	@$(CARGO) build --workspace $(ALL)
-	@echo "test   2/2 all tests, $(PROGRAMS) programs at a time; the black-box ones start brokers and take minutes"
+	@echo "test   2/2 all tests; the black-box ones come first, start brokers and take minutes"
 	@CARGO="$(CARGO)" PROGRAMS=$(PROGRAMS) THREADS=$(THREADS) infra/local/test.sh $(ALL)
 
 up: build ## Start a stack with sample companies and data in it, and write local/hub.env

@@ -1,18 +1,17 @@
 #!/usr/bin/env bash
-# Runs every test program of the workspace, PROGRAMS at a time, and then the examples in the documentation.
+# Runs every test program of the workspace, and then the examples in the documentation.
 #
 #   infra/local/test.sh [CARGO ARGUMENT...]      as `cargo test` takes them, e.g. --features seal/pkcs11
 #
-# Most of the black-box tests wait for brokers, so two programs beside each other take little more than half the time.
+# The black-box tests come one after the other, as each starts a whole stack; of the others PROGRAMS run beside each other.
 # A program tells one line when it has passed, and all that it said when it has not.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-: "${CARGO:=cargo}" "${PROGRAMS:=2}" "${THREADS:=1}"
+: "${CARGO:=cargo}" "${PROGRAMS:=2}" "${THREADS:=2}"
 
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
-# The black-box tests first: they are the long ones, and what is long should not begin last.
 "$CARGO" test --workspace "$@" --no-run --message-format=json-render-diagnostics | python3 -c '
 import json, os, sys
 found = []
@@ -21,9 +20,11 @@ for line in sys.stdin:
     if told.get("reason") == "compiler-artifact" and told["profile"]["test"] and told["executable"]:
         package = os.path.dirname(told["manifest_path"])
         found.append((os.path.basename(package) != "tests", package, told["target"]["name"], told["executable"]))
-for order, (_, package, name, program) in enumerate(sorted(found), 1):
-    print(order, len(found), package, name, program, sep="\t")
-' >"$logs/programs"
+folder = sys.argv[1]
+with open(f"{folder}/alone", "w") as alone, open(f"{folder}/beside", "w") as beside:
+    for order, (light, package, name, program) in enumerate(sorted(found), 1):
+        print(order, len(found), package, name, program, sep="\t", file=beside if light else alone)
+' "$logs"
 
 run() {
   local order count package name program
@@ -40,7 +41,8 @@ run() {
 }
 export -f run
 export logs THREADS
-xargs -d '\n' -P "$PROGRAMS" -I{} bash -c 'run "$1"' _ {} <"$logs/programs"
+xargs -d '\n' -I{} bash -c 'run "$1"' _ {} <"$logs/alone"
+xargs -d '\n' -P "$PROGRAMS" -I{} bash -c 'run "$1"' _ {} <"$logs/beside"
 
 echo "test   the examples in the documentation"
 "$CARGO" test --workspace "$@" --doc --no-fail-fast >"$logs/doc" 2>&1 || { cat "$logs/doc"; echo "examples" >>"$logs/failed"; }
@@ -49,4 +51,4 @@ if [[ -s $logs/failed ]]; then
   echo "test   look for 'failures:' above; 'kept for a look' names folders with logs"
   exit 1
 fi
-echo "test   all $(wc -l <"$logs/programs") programs passed, and the examples"
+echo "test   all $(cat "$logs/alone" "$logs/beside" | wc -l) programs passed, and the examples"

@@ -1,7 +1,7 @@
 //! `authority operator …`: the first operators, straight into the database. Needs the database's password, so whoever
 //! can do this could do anything; every step is in the activity log.
 
-use std::{collections::BTreeSet, io::Write as _};
+use std::{collections::BTreeSet, io::Write as _, time::Duration};
 
 use authority_api::types::Role;
 use chrono::Utc;
@@ -16,9 +16,12 @@ use crate::{
     error::Refusal,
 };
 
+/// How long the database may take to answer somebody who waits.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 async fn open(config: &Config) -> Result<Store, BoxError> {
     let store = Store::connect("authority-operator", &config.database)?;
-    store.migrate(db::MIGRATIONS).await?;
+    db::migrate(&store, PATIENCE).await?;
     Ok(store)
 }
 

@@ -1,16 +1,13 @@
 //! Start-up: database, keys, publisher, cluster, HTTP.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use authority_api::{RestrictionSigner, SigningKey, SnapshotSigner, TokenSigner, token::read_jwks};
 use bus::{ProduceOptions, Producer};
 use jointuse::{Clock, SystemClock};
 use policy::TokenKey;
 use runtime::{BoxError, Context, SecretFile};
-use store::{Store, StoreError};
+use store::Store;
 use tokio::sync::Notify;
 
 use crate::{
@@ -29,27 +26,12 @@ use crate::{
 
 /// How long the database may take to answer at start.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(60);
-const DATABASE_AGAIN: Duration = Duration::from_millis(250);
-
-/// Waits for the database, for a while: it may be starting, or recovering after a restore.
-async fn migrate(store: &Store) -> Result<(), StoreError> {
-    let end = Instant::now() + DATABASE_PATIENCE;
-    loop {
-        match store.migrate(db::MIGRATIONS).await {
-            Err(error) if error.is_transient() && Instant::now() < end => {
-                tracing::debug!(%error, "waiting for the database");
-                tokio::time::sleep(DATABASE_AGAIN).await;
-            }
-            result => return result.map(drop),
-        }
-    }
-}
 
 /// Starts everything; the tasks then run until the service drains.
 pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> {
     let store = Store::connect("authority", &config.database)?;
     watch_database(&ctx, &store);
-    migrate(&store).await?;
+    db::migrate(&store, DATABASE_PATIENCE).await?;
 
     let listener = ctx.listen("http", config.http.listen).await?;
     let tls = ctx.identity("http", config.http.tls.as_ref())?;
