@@ -64,7 +64,8 @@ profile: ## Draw where the hub's time goes while it opens records (local/profile
 	@tests/bench/profile.sh
 
 FAULTS ?= 1000
-chaos: setup ## Make FAULTS faults on the whole stack and judge every delivered byte (SEED=n repeats; docs/how-to/chaos.md)
+chaos: ## Make FAULTS faults on the whole stack and judge every delivered byte (SEED=n repeats; docs/how-to/chaos.md)
+	@infra/local/setup.sh >&2
 	@$(CARGO) build --workspace --profile $(PROFILE)
 	@target/$(BUILT)/chaos --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json)
 

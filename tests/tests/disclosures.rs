@@ -13,14 +13,14 @@ use authority_api::{
     },
 };
 use bus::Record;
-use flow_rig::{Caller, DEADLINE, Rig, card, transaction};
+use flow_rig::{Caller, DEADLINE, Rig, card, quick_to_erase, transaction};
 use jointuse::Kind;
 use restriction::{Measure, Reach};
 use serde_json::{Value, json};
 use testkit::{
     clients::{self, Client, Request},
     process::{Launch, run},
-    stack::{Name, Stack},
+    stack::Name,
     wait::until,
 };
 
@@ -139,16 +139,7 @@ async fn read_history(history: &Caller, reference: &str) -> Option<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_officer_is_told_who_received_somebodys_data() {
-    let builder = Stack::builder().env(Name::Authority, "AUTHORITY__ERASURES__HEARD_WITHIN_MS", "2000");
-    let builder = [(Name::Hub, "HUB"), (Name::Intake, "INTAKE"), (Name::History, "HISTORY")].into_iter().fold(
-        builder,
-        |builder, (name, prefix)| {
-            let cache = format!("{prefix}__KEYS__CACHE__");
-            let builder = builder.env(name, &format!("{cache}POLL_MS"), "100");
-            builder.env(name, &format!("{cache}MAX_STALENESS_MS"), "2000")
-        },
-    );
-    let rig = Rig::start(builder).await;
+    let rig = Rig::start(quick_to_erase()).await;
     let publisher = rig.publisher(&rig.member.publication).await;
     let history = rig.caller(Name::History, &rig.member.subscription).await;
     let ids = accepted(&publisher, Kind::Contact, &[card("asked", "課長"), card("other", "課長")]).await;

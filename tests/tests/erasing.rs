@@ -9,33 +9,20 @@ use authority_api::{
     erasure::{Erasure, ErasureReason, ErasureStep, NewErasure},
 };
 use bus::Record;
-use flow_rig::{Caller, DEADLINE, Rig, card, transaction};
+use flow_rig::{Caller, DEADLINE, Rig, card, quick_to_erase, transaction};
 use jointuse::Kind;
 use serde_json::{Value, json};
 use testkit::{
     clients::{self, Client, Outcome, Request},
     kafka::ADMIN,
     process::{Launch, run},
-    stack::{Name, Stack, StackBuilder},
+    stack::Name,
     wait::until,
 };
 
 const CONTACT: &str = "jointuse.contact";
 const TRANSACTION: &str = "jointuse.transaction";
 const LONG: Duration = Duration::from_secs(90);
-
-/// A stack in which fences are heard of quickly.
-fn builder() -> StackBuilder {
-    let mut builder = Stack::builder().env(Name::Authority, "AUTHORITY__ERASURES__HEARD_WITHIN_MS", "2000");
-    for (name, prefix) in [(Name::Hub, "HUB"), (Name::Intake, "INTAKE"), (Name::History, "HISTORY")] {
-        builder = builder.env(name, &format!("{prefix}__KEYS__CACHE__POLL_MS"), "100").env(
-            name,
-            &format!("{prefix}__KEYS__CACHE__MAX_STALENESS_MS"),
-            "2000",
-        );
-    }
-    builder
-}
 
 /// Publishes rows that must all be accepted; their ids.
 async fn accepted(caller: &Caller, kind: Kind, rows: &[Value]) -> Vec<String> {
@@ -148,7 +135,7 @@ fn value(topic: &str, key: &str) -> (String, String, bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_erased_contact_is_gone_everywhere_and_does_not_come_back() {
-    let rig = Rig::start(builder()).await;
+    let rig = Rig::start(quick_to_erase()).await;
     let publisher = rig.publisher(&rig.member.publication).await;
     let history = rig.caller(Name::History, &rig.member.subscription).await;
     let cards = [card("erased", "部長"), card("other", "課長")];
@@ -238,7 +225,7 @@ async fn an_erased_contact_is_gone_everywhere_and_does_not_come_back() {
 /// The worst moment of each step: it is done, and not noted. The authority is killed then, and starts anew.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_at_any_step_is_gone_on_from() {
-    let mut rig = Rig::start(builder()).await;
+    let mut rig = Rig::start(quick_to_erase()).await;
     let publisher = rig.publisher(&rig.member.publication).await;
     let history = rig.caller(Name::History, &rig.member.subscription).await;
     let names: Vec<String> = ErasureStep::ALL.iter().map(|step| format!("step-{}", step.as_str())).collect();
@@ -292,7 +279,7 @@ async fn a_kill_at_any_step_is_gone_on_from() {
 /// unreadable.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restore_brings_nobody_back() {
-    let mut rig = Rig::start(builder()).await;
+    let mut rig = Rig::start(quick_to_erase()).await;
     let publisher = rig.publisher(&rig.member.publication).await;
     let history = rig.caller(Name::History, &rig.member.subscription).await;
     let ids = accepted(&publisher, Kind::Contact, &[card("erased", "部長"), card("other", "課長")]).await;

@@ -2,12 +2,12 @@
 
 mod flow_rig;
 
-use flow_rig::{DEADLINE, Rig, card};
+use flow_rig::{DEADLINE, Rig, card, quick_to_erase};
 use jointuse::Kind;
 use serde_json::{Value, json};
 use testkit::{
     process::{Launch, run},
-    stack::{Name, Stack},
+    stack::Name,
     wait::until,
 };
 
@@ -34,15 +34,7 @@ fn ids(told: &Value) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_erased_with_all_its_contacts() {
-    let mut builder = Stack::builder().env(Name::Authority, "AUTHORITY__ERASURES__HEARD_WITHIN_MS", "2000");
-    for (name, prefix) in [(Name::Hub, "HUB"), (Name::Intake, "INTAKE"), (Name::History, "HISTORY")] {
-        builder = builder.env(name, &format!("{prefix}__KEYS__CACHE__POLL_MS"), "100").env(
-            name,
-            &format!("{prefix}__KEYS__CACHE__MAX_STALENESS_MS"),
-            "2000",
-        );
-    }
-    let rig = Rig::start(builder).await;
+    let rig = Rig::start(quick_to_erase()).await;
     let second = rig.desk.member("persol-tech").await.unwrap();
     let history = rig.caller(Name::History, &rig.member.subscription).await;
     // The same person's card at two companies, and somebody else's.

@@ -85,12 +85,12 @@ impl Reader {
         Ok(Self { config, topics, offsets, standing, client, watcher: None })
     }
 
-    /// How it gets on with the brokers, and what it measures.
+    /// The same, and what it measures.
     pub(crate) fn standing(&self) -> &Arc<Standing> {
         &self.standing
     }
 
-    /// Partitions of the first topic, once they are known.
+    /// How it gets on with the brokers.
     pub(crate) fn status(&self) -> watch::Receiver<Status> {
         self.standing.status.subscribe()
     }

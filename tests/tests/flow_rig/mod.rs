@@ -36,6 +36,17 @@ pub struct Lying {
     pub value: Vec<u8>,
 }
 
+/// A stack in which fences are heard of quickly.
+pub fn quick_to_erase() -> StackBuilder {
+    let mut builder = Stack::builder().env(Name::Authority, "AUTHORITY__ERASURES__HEARD_WITHIN_MS", "2000");
+    for (name, prefix) in [(Name::Hub, "HUB"), (Name::Intake, "INTAKE"), (Name::History, "HISTORY")] {
+        let cache = format!("{prefix}__KEYS__CACHE__");
+        builder = builder.env(name, &format!("{cache}POLL_MS"), "100");
+        builder = builder.env(name, &format!("{cache}MAX_STALENESS_MS"), "2000");
+    }
+    builder
+}
+
 impl Rig {
     pub async fn start(builder: StackBuilder) -> Self {
         let stack = builder.start().await.unwrap();
