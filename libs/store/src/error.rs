@@ -7,6 +7,8 @@ use std::fmt;
 
 use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind, Error as DieselError};
 
+use crate::manager::Trouble;
+
 /// A database's refusal or absence.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -131,10 +133,10 @@ impl StoreError {
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         match error {
+            lost if Trouble::of(&lost) == Trouble::Lost => Self::Lost,
             DieselError::NotFound => Self::NotFound,
             DieselError::DatabaseError(kind, information) => from_database(&kind, &*information),
             DieselError::RollbackErrorOnCommit { commit_error, .. } => Self::from(*commit_error),
-            DieselError::BrokenTransactionManager => Self::Lost,
             DieselError::SerializationError(_) => Self::Mapping("parameter"),
             DieselError::DeserializationError(_) => Self::Mapping("result"),
             DieselError::QueryBuilderError(_) | DieselError::InvalidCString(_) => Self::Mapping("query"),
@@ -160,8 +162,6 @@ fn from_database(kind: &DatabaseErrorKind, information: &(dyn DatabaseErrorInfor
         DatabaseErrorKind::NotNullViolation => constraint(ConstraintKind::NotNull),
         DatabaseErrorKind::ExclusionViolation => constraint(ConstraintKind::Exclusion),
         DatabaseErrorKind::RestrictViolation => constraint(ConstraintKind::Restrict),
-        DatabaseErrorKind::ClosedConnection => StoreError::Lost,
-        DatabaseErrorKind::ReadOnlyTransaction => StoreError::ReadOnly,
         DatabaseErrorKind::SerializationFailure => StoreError::Contended { attempts: 1 },
         _ if is_deadlock(information.message()) => StoreError::Contended { attempts: 1 },
         _ => StoreError::Refused(without_values(information.message())),

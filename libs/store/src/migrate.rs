@@ -1,9 +1,9 @@
 //! Migrations, embedded in the services by `diesel_migrations::embed_migrations!`.
 
-use diesel::{RunQueryDsl as _, connection::SimpleConnection as _, dsl::sql, sql_types::Bool};
+use diesel::connection::SimpleConnection as _;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _};
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, transaction::is_recovering};
 
 /// Any number will do, as long as all instances of all services take the same.
 const LOCK: i64 = 0x6a75_6d69_6772_6174;
@@ -20,7 +20,7 @@ impl Store {
             // Without "$user" in the path: a migration that makes a schema of the login's name would be looked for in it next.
             let settings = "SET statement_timeout = 0; SET search_path = public";
             conn.batch_execute(&format!("{settings}; SELECT pg_advisory_lock({LOCK})"))?;
-            if diesel::select(sql::<Bool>("pg_is_in_recovery()")).get_result(conn)? {
+            if is_recovering(conn)? {
                 return Err(StoreError::ReadOnly);
             }
             let names = match conn.run_pending_migrations(migrations) {

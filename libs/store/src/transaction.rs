@@ -6,8 +6,11 @@ use std::{
 };
 
 use diesel::{
-    PgConnection,
+    PgConnection, RunQueryDsl as _,
     connection::{AnsiTransactionManager, SimpleConnection as _, TransactionManager as _},
+    dsl::sql,
+    result::Error as DieselError,
+    sql_types::Bool,
 };
 
 use crate::{
@@ -106,6 +109,9 @@ where
         let mut connection = checkout(inner)?;
         if let Err(error) = AnsiTransactionManager::begin_transaction_sql(&mut connection.pg, mode.begin()) {
             connection.broken = true;
+            if is_recovering(&mut connection.pg) == Ok(true) {
+                return Err(StoreError::ReadOnly.into());
+            }
             drop(connection);
             if dead == 0 {
                 return Err(StoreError::from(error).into());
@@ -170,6 +176,11 @@ fn commit<T, E: From<StoreError>>(connection: &mut Pooled, value: T) -> Attempt<
         Trouble::Conflict => Attempt::Again(trouble, StoreError::from(error).into()),
         Trouble::None | Trouble::Failed => Attempt::Done(Err(StoreError::from(error).into())),
     }
+}
+
+/// Whether the server only reads: it replays its log, as after a restore, or is a standby.
+pub(crate) fn is_recovering(pg: &mut PgConnection) -> Result<bool, DieselError> {
+    diesel::select(sql::<Bool>("pg_is_in_recovery()")).get_result(pg)
 }
 
 fn checkout(inner: &Inner) -> Result<r2d2::PooledConnection<crate::manager::Manager>, StoreError> {

@@ -292,10 +292,29 @@ async fn a_migration_that_is_cut_off_may_be_tried_again() {
     let error = migrated.unwrap_err();
     assert!(error.is_transient(), "{error:?}");
     assert_eq!(store.migrate(SLOW).await.unwrap().len(), 1);
-    // As while a server recovers: what it refuses for that reason it may take later.
-    let write = "SET TRANSACTION READ ONLY; CREATE TABLE refused (n int)";
-    let refused = store.run_tx("read-only", move |conn| Ok::<_, StoreError>(conn.batch_execute(write)?)).await;
-    assert!(matches!(refused, Err(StoreError::ReadOnly)), "{refused:?}");
+}
+
+/// A server that still replays its log, as after a restore, reads, and refuses for now what writes.
+#[tokio::test]
+async fn a_recovering_server_reads_and_takes_writes_later() {
+    let mut database = Database::start().await;
+    let store = database.store(2);
+    store.migrate(MIGRATIONS).await.unwrap();
+    store.run_tx("add", |conn| add(conn, 1, "a")).await.unwrap();
+    database.postgres.stop().await.unwrap();
+    std::fs::write(database.postgres.data().join("standby.signal"), "").unwrap();
+    database.postgres.restart().await.unwrap();
+
+    store.wait_up(Duration::from_secs(20)).await.unwrap();
+    assert_eq!(count(&store).await, 1);
+    let write = store.run_tx("add", |conn| add(conn, 2, "b")).await.unwrap_err();
+    assert!(matches!(write, StoreError::ReadOnly) && write.is_transient(), "{write:?}");
+    let migrated = store.migrate(SLOW).await.unwrap_err();
+    assert!(matches!(migrated, StoreError::ReadOnly), "{migrated:?}");
+
+    database.postgres.sql("postgres", "SELECT pg_promote()").await.unwrap();
+    store.run_tx("add", |conn| add(conn, 2, "b")).await.unwrap();
+    assert_eq!(count(&store).await, 2);
 }
 
 #[tokio::test]
