@@ -16,9 +16,10 @@
 //! [`Envelope::parse`] reads the header without a key, so that a whole answer's keys can be fetched at once;
 //! [`Envelope::open_into`] decrypts from the borrowed bytes straight into the reader's buffer.
 
-use std::ops::Range;
+use std::{ops::Range, sync::LazyLock};
 
 use aws_lc_rs::aead::{Aad, Nonce};
+use memchr::memmem::Finder;
 
 use crate::{
     Contact, ContactKey, KeyName, Place, Scratch,
@@ -74,10 +75,11 @@ pub struct Envelope<'a> {
     tag: &'a [u8; TAG],
 }
 
-/// Whether a value begins as an envelope does. For telling sealed topics from plain ones in messages, not for deciding:
-/// a value that is not sealed is refused, not passed on.
-pub fn is_sealed(value: &[u8]) -> bool {
-    value.starts_with(&MAGIC)
+/// Whether one of the values that lie uncompressed in these bytes may be an envelope. A "no" is certain, and costs little: the
+/// bytes are searched for [`MAGIC`], wherever it stands.
+pub fn may_hold_envelope(bytes: &[u8]) -> bool {
+    static SEARCH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(&MAGIC));
+    SEARCH.find(bytes).is_some()
 }
 
 impl<'a> Envelope<'a> {
@@ -87,12 +89,7 @@ impl<'a> Envelope<'a> {
     /// The value is no envelope, or of a version that this build does not know.
     pub fn parse(value: &'a [u8]) -> Result<Self, EnvelopeError> {
         let short = EnvelopeError::Truncated { len: value.len() };
-        let Some((magic, rest)) = value.split_first_chunk::<3>() else {
-            return Err(if MAGIC.starts_with(value) { short } else { EnvelopeError::NotSealed });
-        };
-        if *magic != MAGIC {
-            return Err(EnvelopeError::NotSealed);
-        }
+        let rest = value.strip_prefix(&MAGIC).ok_or(EnvelopeError::NotSealed)?;
         let (&[format], rest) = rest.split_first_chunk::<1>().ok_or(short.clone())?;
         if format != FORMAT {
             return Err(EnvelopeError::UnknownFormat { format });

@@ -41,7 +41,7 @@ use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 pub use cache::{CacheConfig, CacheError, KeyCache, Look};
 pub use config::{KeysConfig, KeysConfigError, Unsealed};
 pub use contact::{CONTACT, Contact};
-pub use envelope::{Envelope, OVERHEAD, is_sealed};
+pub use envelope::{Envelope, OVERHEAD, may_hold_envelope};
 pub use error::{EnvelopeError, OpenError, SealError};
 pub use forgetter::Forgetter;
 pub use kek::{Kek, KekError, KekId, KeyFile, KeyFileError};

@@ -79,6 +79,7 @@ fn what_is_cut_or_grown_does_not_open() {
     for len in 0..good.len() {
         let cut = &good[..len];
         match Envelope::parse(cut) {
+            Err(EnvelopeError::NotSealed) => assert!(len < MAGIC.len(), "of {len} bytes"),
             Err(error) => assert_eq!(error, EnvelopeError::Truncated { len }, "of {len} bytes"),
             Ok(_) => assert_eq!(open(cut, &key(CONTACT_A, 3), &PLACE), Err(OpenError::NotAuthentic)),
         }
@@ -129,11 +130,22 @@ fn other_values_are_told_apart() {
         parse(b"\0\0\0\0\x01avro and so on, long enough to be an envelope, is it not"),
         EnvelopeError::NotSealed
     );
-    assert_eq!(parse(b"J!"), EnvelopeError::NotSealed);
-    assert_eq!(parse(b""), EnvelopeError::Truncated { len: 0 });
+    for value in [&b"J!"[..], b"JU", b""] {
+        assert_eq!(parse(value), EnvelopeError::NotSealed);
+    }
+    assert_eq!(parse(b"JUS"), EnvelopeError::Truncated { len: 3 });
     assert_eq!(parse(b"JUS\x02"), EnvelopeError::UnknownFormat { format: 2 });
     assert_eq!(parse(b"JUS\x01\x82"), EnvelopeError::UnknownFlags { flags: 0x82 });
-    assert!(is_sealed(&seal(&PLACE, b"")) && !is_sealed(b"\0"));
+}
+
+#[test]
+fn envelopes_are_found_wherever_they_stand() {
+    let envelope = seal(&PLACE, b"datum");
+    for before in 0..100 {
+        let around = [&vec![b'J'; before][..], &envelope, &vec![b'U'; 100 - before]].concat();
+        assert!(may_hold_envelope(&around), "after {before} bytes");
+        assert!(!may_hold_envelope(&around[..before + 2]), "cut in the magic, after {before} bytes");
+    }
 }
 
 #[test]

@@ -89,6 +89,11 @@ impl<'a, 'm> Judge<'a, 'm> {
         }
     }
 
+    /// Whether every record that is not sealed leaves as it came.
+    pub(super) fn passes_unsealed(&self) -> bool {
+        self.means.unsealed == Unsealed::Accept && self.terms.ask_nothing() && self.means.stops.is_empty()
+    }
+
     pub(super) fn verdict<'r>(&mut self, record: &Record<'r>) -> Verdict<'r> {
         // A tombstone tells nothing of anybody, and must arrive.
         let Some(value) = record.value else { return Verdict::Keep };
@@ -98,7 +103,7 @@ impl<'a, 'm> Judge<'a, 'm> {
             Err(EnvelopeError::NotSealed) => return Verdict::Withhold(Reason::Unsealed),
             Err(_) => return Verdict::Withhold(Reason::Envelope),
         };
-        if envelope.is_none() && self.terms.ask_nothing() && self.means.stops.is_empty() {
+        if envelope.is_none() && self.passes_unsealed() {
             return Verdict::Keep;
         }
         let headers = self.headers(record);
