@@ -7,11 +7,14 @@ use std::{
 
 use store::StoreError;
 
-use super::{Inner, KeyCache, lock};
+use super::{Inner, KeyCache};
 use crate::{Changes, KeyError};
 
 /// How long to wait between attempts while the key store is away at the start.
 const AGAIN: Duration = Duration::from_millis(500);
+
+/// Some 20 microseconds.
+const SWEPT_TOGETHER: usize = 4_096;
 
 impl KeyCache {
     /// Waits for the key store, migrates it, proves the key-encryption keys by it, and then looks for changes again and
@@ -91,12 +94,12 @@ impl Inner {
         let forgotten = match changes {
             Changes::Some { epoch, contacts } => {
                 gate.applied = *epoch;
-                let forget = |contact| self.shard(contact).is_some_and(|shard| lock(shard).remove(contact));
-                contacts.iter().filter(|contact| forget(*contact)).count()
+                let mut table = self.table_to_change();
+                contacts.iter().filter(|contact| table.remove(contact)).count()
             }
             Changes::All { epoch } => {
                 gate.applied = *epoch;
-                self.shards.iter().map(|shard| lock(shard).clear()).sum()
+                self.table_to_change().clear()
             }
         };
         self.metrics.forgotten("changed", forgotten);
@@ -104,7 +107,10 @@ impl Inner {
 
     fn sweep(&self) {
         let now = Instant::now();
-        let swept = self.shards.iter().map(|shard| lock(shard).sweep(now, self.max_age(), self.doubt())).sum();
+        let slots = self.table().slots();
+        // A part at a time, as nobody finds a key meanwhile.
+        let parts = (0..slots).step_by(SWEPT_TOGETHER);
+        let swept = parts.map(|from| self.table_to_change().sweep(from..from + SWEPT_TOGETHER, now)).sum();
         self.metrics.forgotten("expired", swept);
     }
 }

@@ -1,6 +1,6 @@
 //! Opened keys, kept for a while: bounded in number and in time, and forgotten when their contact is erased.
 //!
-//! A lookup of many keys that are all here takes one short lock each and awaits nothing. What is missing is fetched
+//! A lookup of many keys that are all here takes one lock, which readers share, and awaits nothing. What is missing is fetched
 //! in one query for the whole lookup, and by one of those who miss the same contact at the same time.
 //!
 //! # Erasure
@@ -11,26 +11,30 @@
 //! stays with its holder: take one per answer, and drop it with the answer.
 //!
 //! # Memory
-//! A cached contact takes one cache line, in which its key's 32 bytes stay where they are until they are overwritten, and some 40
-//! bytes that find it. Room for the lines is reserved at the start.
+//! A cached contact takes one cache line, in which its key's 32 bytes stay where they are until they are overwritten, and some
+//! eight bytes that find it. Room for them is reserved at the start.
 //! Expired keys are dropped at the next look of `follow`, whether or not anyone asks for them.
 
 mod flights;
 mod follow;
 mod look;
 mod metrics;
-mod shard;
+mod table;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
 use serde::Deserialize;
 
 pub use self::look::Look;
-use self::{flights::Flights, metrics::Metrics, shard::Shard};
+use self::{
+    flights::Flights,
+    metrics::Metrics,
+    table::{Ages, Table},
+};
 use crate::{Answers, Contact, Forgetter, KeyError, KeyName, KeyStore, Resolved};
 
 /// How much is kept, and how long.
@@ -90,7 +94,6 @@ pub(crate) enum Need {
 
 /// Stands for "the newest" in a lookup for sealing.
 const NEWEST: u32 = 0;
-const SHARDS: usize = 64;
 /// How often a lookup reads again because of changes that overtook it.
 const TRIES: usize = 4;
 
@@ -103,7 +106,7 @@ pub struct KeyCache {
 pub(crate) struct Inner {
     keys: KeyStore,
     config: CacheConfig,
-    shards: Vec<Mutex<Shard>>,
+    table: RwLock<Table>,
     gate: RwLock<Gate>,
     flights: Flights,
     refreshing: tokio::sync::Mutex<()>,
@@ -127,11 +130,11 @@ impl fmt::Debug for KeyCache {
 impl KeyCache {
     /// An empty one. It answers once [`KeyCache::follow`] runs, or after [`KeyCache::refresh`].
     pub fn new(keys: KeyStore, config: CacheConfig) -> Self {
-        let capacity = config.max_contacts.div_ceil(SHARDS);
+        let ages = Ages { max: Duration::from_secs(config.max_age_s), doubt: Duration::from_millis(config.doubt_ms) };
         let inner = Inner {
             keys,
             config,
-            shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(capacity))).collect(),
+            table: RwLock::new(Table::new(config.max_contacts, ages)),
             gate: RwLock::default(),
             flights: Flights::default(),
             refreshing: tokio::sync::Mutex::default(),
@@ -147,7 +150,7 @@ impl KeyCache {
 
     /// How many contacts are kept.
     pub fn len(&self) -> usize {
-        self.inner.shards.iter().map(|shard| lock(shard).len()).sum()
+        self.inner.table().len()
     }
 
     /// Whether none is.
@@ -179,12 +182,12 @@ impl KeyCache {
         inner.fresh(now)?;
         let mut missing = Vec::new();
         let mut table = Vec::with_capacity(names.len());
-        for (at, name) in names.iter().enumerate() {
-            table.push(inner.cached(need, *name, now).unwrap_or_else(|| {
-                missing.push(at);
+        inner.table().look(need, names, now, |found| {
+            table.push(found.unwrap_or_else(|| {
+                missing.push(table.len());
                 Resolved::Unknown
             }));
-        }
+        });
         inner.metrics.looked_up(names.len() - missing.len(), missing.len());
         for _ in 0..TRIES {
             if missing.is_empty() {
@@ -218,21 +221,12 @@ impl Inner {
         if staleness.is_some_and(|staleness| staleness <= limit) { Ok(gate.applied) } else { Err(CacheError::Stale) }
     }
 
-    fn shard(&self, contact: &Contact) -> Option<&Mutex<Shard>> {
-        // A keyed pseudonym: every byte of it is as good as random.
-        let [first, ..] = contact.as_bytes();
-        self.shards.get(usize::from(*first) % SHARDS)
+    fn table(&self) -> RwLockReadGuard<'_, Table> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the cache has of a key; `None` is a miss.
-    fn cached(&self, need: Need, name: KeyName, now: Instant) -> Option<Resolved> {
-        let mut shard = lock(self.shard(&name.contact)?);
-        let (found, age) = shard.get(need, &name, now, self.max_age(), self.doubt())?;
-        match found {
-            // A version that is not there may have been made since; and a contact without keys is given one.
-            Resolved::Unknown if need == Need::Seal || age >= self.doubt() => None,
-            found => Some(found),
-        }
+    fn table_to_change(&self) -> RwLockWriteGuard<'_, Table> {
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps what was fetched, unless a change was applied since that it does not know of.
@@ -241,19 +235,10 @@ impl Inner {
         if answers.epoch < gate.applied {
             return;
         }
+        let mut table = self.table_to_change();
         for (contact, state) in answers.iter() {
-            if let Some(shard) = self.shard(contact) {
-                lock(shard).insert(*contact, state, fetched);
-            }
+            table.insert(*contact, state, fetched);
         }
-    }
-
-    const fn max_age(&self) -> Duration {
-        Duration::from_secs(self.config.max_age_s)
-    }
-
-    const fn doubt(&self) -> Duration {
-        Duration::from_millis(self.config.doubt_ms)
     }
 }
 

@@ -6,8 +6,8 @@ use contract::{
     avro::{FRAME_LEN, MAGIC},
     blank::Program,
 };
-use seal::{ContactKey, Envelope, EnvelopeError, KekError, Place, Resolved, Scratch, Unsealed};
-use wire::records::Record;
+use seal::{ContactKey, Envelope, EnvelopeError, KekError, KeyName, Place, Resolved, Scratch, Unsealed};
+use wire::records::{Record, RecordsError};
 
 use super::{Means, Reason, Terms, passage::Source, passage::Trouble, programs::Blanking, stops::Stop};
 
@@ -45,6 +45,7 @@ pub(super) struct Judge<'a, 'm> {
     terms: &'a Terms,
     means: &'a mut Means<'m>,
     schema: Option<(u32, bool, Blanking)>,
+    names: Vec<KeyName>,
     learn: BTreeSet<(u32, bool)>,
     fetch: bool,
     unusable: Option<Arc<KekError>>,
@@ -68,6 +69,7 @@ impl<'a, 'm> Judge<'a, 'm> {
             terms,
             means,
             schema: None,
+            names: Vec::new(),
             learn: BTreeSet::new(),
             fetch: false,
             unusable: None,
@@ -92,6 +94,14 @@ impl<'a, 'm> Judge<'a, 'm> {
     /// Whether every record that is not sealed leaves as it came.
     pub(super) fn passes_unsealed(&self) -> bool {
         self.means.unsealed == Unsealed::Accept && self.terms.ask_nothing() && self.means.stops.is_empty()
+    }
+
+    /// Looks up the keys of the records that are judged next.
+    pub(super) fn look_ahead<'r>(&mut self, records: impl Iterator<Item = Result<Record<'r>, RecordsError>>) {
+        let envelopes = records.filter_map(|record| Envelope::parse(record.ok()?.value?).ok());
+        self.names.clear();
+        self.names.extend(envelopes.map(|envelope| envelope.key()));
+        self.means.look.ahead(&self.names);
     }
 
     pub(super) fn verdict<'r>(&mut self, record: &Record<'r>) -> Verdict<'r> {

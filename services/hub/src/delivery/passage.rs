@@ -14,6 +14,9 @@ use super::{
     judge::{Judge, Verdict},
 };
 
+/// Keys of so many records are looked up together.
+const LOOK_AHEAD: usize = 64;
+
 /// The records of one partition, as a broker gave them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source<'a> {
@@ -169,8 +172,12 @@ fn one(
     let begin = out.len();
     let mut counts = Counts::default();
     let rewritten = records::open(bytes, decompressor, unpacked).and_then(|body| {
-        let mut rewrite = body.rewrite(out);
-        while let Some(record) = rewrite.advance()? {
+        let (mut rewrite, mut ahead) = (body.rewrite(out), body.records());
+        for nth in 0.. {
+            if nth % LOOK_AHEAD == 0 {
+                judge.look_ahead(ahead.by_ref().take(LOOK_AHEAD));
+            }
+            let Some(record) = rewrite.advance()? else { break };
             let offset = batch.base_offset + i64::from(record.offset_delta);
             let written = match judge.verdict(&record) {
                 Verdict::Keep => {
