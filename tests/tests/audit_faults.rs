@@ -24,6 +24,7 @@ use authority_rig::{DEADLINE, Rig, new_company};
 use chrono::Utc;
 use serde_json::{Value, json};
 use testkit::{
+    process::run,
     seeded::Seeded,
     stack::{Name, Stack},
     wait::until,
@@ -263,6 +264,64 @@ async fn a_restored_database(rig: &mut Rig, auditor: &Auditor) {
     assert!(reason.contains("backup") || reason.contains("not those that were signed"), "{reason}");
     looked_and_did_not_sign(rig).await;
     assert_eq!(rig.sql("SELECT max(size) FROM audit_checkpoint").await.unwrap(), before);
+    // Decided while nothing could be signed.
+    rig.company("zeta").await;
+    another_log(rig, auditor, newest).await;
+}
+
+/// The log is put aside and another begun, which commits to what the one before had signed.
+async fn another_log(rig: &mut Rig, before: &Auditor, signed: u64) {
+    let begin = async |rig: &Rig| {
+        let command = rig.stack.authority_command(&["audit", "begin", "--reason", "Monday's backup is restored"]);
+        run(&command.unwrap(), "").await.unwrap();
+    };
+    rig.stack.service(Name::Authority).unwrap().stop().await.unwrap();
+    let kept = std::fs::read_to_string(rig.stack.directory().join("authority/state/audit-checkpoint")).unwrap();
+    assert_eq!(size(&kept), signed);
+    begin(rig).await;
+    // Once is enough.
+    begin(rig).await;
+    assert_eq!(rig.sql("SELECT number FROM audit_log").await.unwrap().trim(), "2");
+    let authority = rig.stack.service(Name::Authority).unwrap();
+    authority.start_again().unwrap();
+    authority.until_ready(DEADLINE).await.unwrap();
+
+    let auditor = Auditor::sign_in(&rig.stack).await;
+    assert_eq!(auditor.log.name().to_string(), format!("{}/2", before.log.name()));
+    rig.company("eta").await;
+    auditor.covered(&rig.stack).await;
+    let second = auditor.export(&rig.stack, "second");
+    // Whoever kept a checkpoint of the log before compares.
+    let (note, key) = (rig.stack.directory().join("former.note"), before.log.to_string());
+    let note_file = note.display().to_string();
+    let former = ["--former", &note_file, "--former-key", &key];
+    std::fs::write(&note, &kept).unwrap();
+    let (code, report) = auditor.verify(&second, &former);
+    assert_eq!(
+        (code, &report["findings"], &report["begun_after"]["former"]),
+        (0, &json!([]), &json!(kept)),
+        "{report}"
+    );
+    for id in ["zeta", "eta"] {
+        registered(&second, id);
+    }
+    // One that was signed later than the new log tells is evidence.
+    let log_key = SigningKey::read(&rig.stack.directory().join("keys/audit.key")).unwrap();
+    let log_key = SignerKey::from_pkcs8(before.log.name().clone(), KeyKind::Note, log_key.pkcs8()).unwrap();
+    let mut hidden =
+        SignedCheckpoint::unsigned(Checkpoint::new(before.log.name().clone(), signed + 1, Hash::of_nothing()));
+    hidden.sign(&log_key, Utc::now()).unwrap();
+    std::fs::write(&note, hidden.to_string()).unwrap();
+    assert_eq!(auditor.verify(&second, &former).0, 1);
+
+    // The log before is still there, as far as it was restored, and under its own key.
+    let logs: Value = serde_json::from_slice(&auditor.hubctl(&["audit", "logs"]).stdout).unwrap();
+    assert_eq!((&logs[0]["key"], &logs[0]["here"], &logs[1]["former"]), (&json!(key), &json!(true), &json!(kept)));
+    let first = auditor.export_log(&rig.stack, "first", Some(1));
+    let (code, report) = before.verify(&first, &[]);
+    assert_eq!((code, &report["findings"]), (0, &json!([])), "{report}");
+    registered(&first, "delta");
+    assert_eq!(auditor.verify(&first, &[]).0, 1, "the new key is not the old log's");
 }
 
 /// Clients that register companies as fast as they can, while the authority is killed again and again.

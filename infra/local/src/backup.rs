@@ -31,20 +31,33 @@ pub async fn backup(out: Option<PathBuf>) -> Result<PathBuf, LocalError> {
     Ok(out)
 }
 
-/// Stops the stack and puts a backup in the place of its databases. The next `up` replays the fences before anything
-/// serves. Answers whether something had to be stopped.
+/// Says that databases were restored which no `up` has taken up yet, and from what.
+fn restored_file() -> PathBuf {
+    places::stack().join("restored")
+}
+
+/// Why the audit log may not go on from what the databases hold, if they were restored.
+pub(crate) fn restored() -> Option<String> {
+    std::fs::read_to_string(restored_file()).ok()
+}
+
+/// The stack runs on what was restored.
+pub(crate) fn taken_up() -> Result<(), LocalError> {
+    match std::fs::remove_file(restored_file()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file("remove", restored_file())(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Stops the stack and puts a backup in the place of its databases. The next `up` begins another audit log if the one in
+/// the backup is shorter than what was signed, and replays the fences before anything serves. Answers whether something had to be stopped.
 ///
 /// # Errors
 /// When there is no such backup, no stack, or the files cannot be written.
 pub async fn restore(from: &Path) -> Result<bool, LocalError> {
     let stopped = up::down().await?;
     postgres::restore_at(&places::stack().join("postgres"), from).await?;
-    // The audit log of the backup is shorter than what was signed, and the authority would not go on from it. Here the
-    // sample log goes on all the same, as a fork that whoever kept a later checkpoint finds out.
-    let signed = places::stack().join("authority/state/audit-checkpoint");
-    if signed.exists() {
-        let aside = signed.with_extension("before-restore");
-        std::fs::rename(&signed, &aside).map_err(file("put aside", &signed))?;
-    }
+    let (reason, note) = (format!("restored from {}", from.display()), restored_file());
+    std::fs::write(&note, reason).map_err(file("write", &note))?;
     Ok(stopped)
 }

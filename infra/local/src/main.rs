@@ -45,9 +45,9 @@ async fn run(command: Command) -> Result<ExitCode, LocalError> {
             let stopped = backup::restore(&from).await?;
             println!("{}restored {}", if stopped { "stopped, " } else { "" }, from.display());
             println!(
-                "the audit log goes on from the backup's: a fork of what was signed since, which its verifiers will find"
+                "start it with `make up`: it begins another audit log if this one is shorter than what was signed,"
             );
-            println!("start it with `make up`: the authority replays all erasures before anything serves");
+            println!("and the authority replays all erasures before anything serves");
         }
         Command::Clean => {
             up::down().await?;

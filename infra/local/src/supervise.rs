@@ -11,6 +11,7 @@ use testkit::stack::Stack;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
+    backup,
     error::{LocalError, file},
     places,
     process::ProcessId,
@@ -54,8 +55,10 @@ pub async fn supervise(brokers: u16) -> Result<(), LocalError> {
 }
 
 async fn start(brokers: u16) -> Result<Stack, LocalError> {
-    let builder = Stack::builder().brokers(brokers).tls().directory(places::stack()).progress(say);
+    let restored = backup::restored();
+    let builder = Stack::builder().brokers(brokers).tls().directory(places::stack()).restored(restored).progress(say);
     let mut stack = builder.start().await?;
+    backup::taken_up()?;
     say("adding the operators");
     Running::of(&mut stack, &places::clients()).await?.save()?;
     Ok(stack)

@@ -33,6 +33,16 @@ impl Root {
         self.0.path().join("local").join(path)
     }
 
+    /// What `hub.env` says.
+    fn environment(&self) -> Vec<(String, String)> {
+        let text = std::fs::read_to_string(self.file("hub.env")).unwrap();
+        let line = |line: &str| {
+            let (name, value) = line.trim_start_matches("export ").split_once('=')?;
+            Some((name.to_owned(), value.trim_matches(['"', '\'']).to_owned()))
+        };
+        text.lines().filter_map(line).collect()
+    }
+
     fn pids(&self) -> Vec<i64> {
         let text = std::fs::read_to_string(self.file("run/running.json")).unwrap();
         let running: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -109,6 +119,42 @@ async fn up_twice_status_down_and_up_again() {
 
     assert!(root.local(&["clean"]).status.success());
     assert_eq!(names_in(&root.file("")), ["deps"]);
+}
+
+/// What was signed since the backup is not signed over: `up` begins another audit log, and all is well.
+#[tokio::test]
+async fn a_restored_stack_begins_another_audit_log() {
+    let root = Root::new();
+    let good = |output: Output| {
+        assert!(output.status.success(), "{}", text(&output));
+        text(&output)
+    };
+    good(root.local(&["up", "--empty"]));
+    let backup = root.file("backups/one").display().to_string();
+    good(root.local(&["backup", "--out", &backup]));
+    // Something that is logged, and signed.
+    let (kept, password) = (root.file("run/stack/authority/state/audit-checkpoint"), root.file("password"));
+    let before = std::fs::read_to_string(&kept).unwrap();
+    testkit::dir::write_secret(&password, "a-password-of-the-test").unwrap();
+    let config = root.file("run/stack/authority/config.toml");
+    let add = ["operator", "add", "--name", "later", "--role", "auditor", "--password-file"];
+    let add =
+        Command::new(paths::binary("authority").unwrap()).arg("--config").arg(config).args(add).arg(password).output();
+    good(add.unwrap());
+    let signed = async || std::fs::read_to_string(&kept).ok().filter(|now| *now != before);
+    let signed = wait::until("it to be signed", Duration::from_secs(60), signed).await.unwrap();
+
+    assert!(good(root.local(&["restore", "--from", &backup])).contains("another audit log"));
+    good(root.local(&["up", "--empty"]));
+    let logs = Command::new(paths::binary("hubctl").unwrap())
+        .args(["--json", "audit", "logs"])
+        .envs(root.environment())
+        .output()
+        .unwrap();
+    let logs: serde_json::Value = serde_json::from_str(&good(logs)).unwrap();
+    assert_eq!((&logs[1]["number"], &logs[1]["former"]), (&2.into(), &signed.into()), "{logs}");
+    assert!(!root.file("run/stack/restored").exists());
+    good(root.local(&["down"]));
 }
 
 #[tokio::test]

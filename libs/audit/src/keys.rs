@@ -122,6 +122,12 @@ impl VerifierKey {
         &self.name
     }
 
+    /// The same key under another name.
+    #[must_use]
+    pub fn named(&self, name: KeyName) -> Self {
+        Self { name, ..self.clone() }
+    }
+
     /// What its signatures say.
     pub const fn kind(&self) -> KeyKind {
         self.kind

@@ -4,6 +4,7 @@
 //! | call | body | answer |
 //! |---|---|---|
 //! | `GET /v1/audit/keys` | | [`AuditKeys`] |
+//! | `GET /v1/audit/logs` | | `[`[`AuditLog`]`]` |
 //! | `GET /v1/audit/checkpoint` | | the newest signed note, as text (C2SP tlog-checkpoint) |
 //! | `GET /v1/audit/checkpoints?from=&limit=` | | `[`[`AuditCheckpoint`]`]` |
 //! | `GET /v1/audit/entries?from=&limit=` | | `[`[`AuditEntry`]`]` without openings |
@@ -13,6 +14,8 @@
 //! | `POST /v1/audit/cosignatures` | a signed note | [`Cosigned`] |
 //! | `POST /v1/audit/cosigners`, `GET …` | [`NewCosigner`] | [`Cosigner`] |
 //! | `POST /v1/audit/cosigners/{id}/{confirm,remove}` | [`Reason`](crate::types::Reason) | [`Cosigner`] |
+//!
+//! Every `GET` but the first two takes `log=`, the number of a log that was put aside; without it, they are of the current one.
 
 use chrono::{DateTime, Utc};
 use jointuse::OperatorName;
@@ -29,6 +32,48 @@ pub struct AuditKeys {
     pub time: String,
     /// Confirmed cosigners of members.
     pub cosigners: Vec<String>,
+}
+
+/// A log. Another is begun when one cannot be continued, as after a restore from a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AuditLog {
+    /// From 1.
+    pub number: u32,
+    /// Its key, whose name is the log's.
+    pub key: String,
+    /// When it was begun, after the first.
+    pub begun_at: Option<DateTime<Utc>>,
+    /// The newest checkpoint that was signed of the log before. The first entry commits to it.
+    pub former: Option<String>,
+    /// Whether its entries are here: not if a restore lost them.
+    pub here: bool,
+}
+
+/// Action of the first entry of a log that was begun after another.
+pub const BEGIN: &str = "audit.begin";
+
+/// Details of that entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beginning {
+    /// The newest checkpoint that was signed of the log before, as a signed note.
+    pub former: String,
+    /// Entries of that log that are still there.
+    pub here: u64,
+    /// How many of them no checkpoint covered: they follow this entry.
+    pub carried: u64,
+}
+
+impl Beginning {
+    /// From what an entry commits to; none of any other entry.
+    pub fn of(payload: &[u8]) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Payload {
+            action: String,
+            details: Beginning,
+        }
+        let payload: Payload = serde_json::from_slice(payload).ok()?;
+        (payload.action == BEGIN).then_some(payload.details)
+    }
 }
 
 /// What a leaf commits to.

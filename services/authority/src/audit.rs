@@ -2,7 +2,7 @@
 //!
 //! [`record`] appends, in the transaction of the change itself; [`signer`] signs what is there, at most a second later; [`api`]
 //! shows entries and proves them, [`cosigners`] takes members' signatures. [`intake`] takes the leaves in that hub and history made of
-//! their disclosures. Trees, proofs and formats are `libs/audit`'s.
+//! their disclosures. [`logs`] begins another log when one cannot be continued. Trees, proofs and formats are `libs/audit`'s.
 
 mod api;
 mod cosigners;
@@ -10,6 +10,7 @@ mod db;
 mod identity;
 mod intake;
 mod kept;
+mod logs;
 mod record;
 mod signer;
 
@@ -17,6 +18,8 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub(crate) use identity::Identity;
 pub(crate) use intake::Intake;
+pub(crate) use kept::Kept;
+pub(crate) use logs::{BeginError, Begun, begin, current};
 pub(crate) use record::{activity, snapshot};
 pub(crate) use signer::{Signer, SignerParts};
 

@@ -1,4 +1,4 @@
-//! The command line: `serve` (the default), `keygen`, `jwks`, `operator`.
+//! The command line: `serve` (the default), `keygen`, `jwks`, `operator`, `audit`.
 
 use std::{collections::BTreeSet, io::Write as _, path::PathBuf, process::ExitCode};
 
@@ -44,6 +44,26 @@ enum Command {
     /// Manage operators straight in the database (the first ones, or when nobody can sign in)
     #[command(subcommand)]
     Operator(OperatorCommand),
+    /// Begin another audit log
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum AuditCommand {
+    /// Put an audit log aside that cannot be continued, and begin another
+    ///
+    /// For a database that was restored from a backup, and whose log is therefore shorter than what was signed
+    /// (`audit.state_dir` tells): the authority signs nothing until this is done. The new log has the name of
+    /// `audit.origin` with a number behind it; its first entry commits to the newest checkpoint of the one before, so
+    /// that whoever kept a later one finds out what is hidden. The old log stays readable (`hubctl audit export --log 1`).
+    /// Nothing is changed while the log can be continued. Stop the authority before, start it afterwards, and tell
+    /// members the new key (`hubctl audit keys`).
+    Begin {
+        /// Why, in one sentence; kept in the log
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -112,6 +132,9 @@ pub fn main() -> ExitCode {
         None | Some(Command::Serve) => runtime::run(SERVICE, &cli.common, serve::serve),
         Some(Command::Keygen { out }) => make_keys(&out),
         Some(Command::Jwks { keys }) => print_jwks(keys),
+        Some(Command::Audit(AuditCommand::Begin { reason })) => {
+            runtime::run_command(SERVICE, &cli.common, |config| operators::begin_audit_log(config, reason))
+        }
         Some(Command::Operator(command)) => runtime::run_command(SERVICE, &cli.common, |config| async move {
             match command {
                 OperatorCommand::Add { name, roles, password_file } => {

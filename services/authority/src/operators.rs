@@ -1,4 +1,4 @@
-//! `authority operator …`: the first operators, straight into the database. Needs the database's password, so whoever
+//! `authority operator …` and `authority audit begin`: straight into the database. Needs the database's password, so whoever
 //! can do this could do anything; every step is in the activity log.
 
 use std::{collections::BTreeSet, io::Write as _, time::Duration};
@@ -10,10 +10,12 @@ use runtime::{BoxError, SecretFile};
 use store::Store;
 
 use crate::{
+    audit::{self, BeginError, Kept},
     auth::password,
     config::Config,
     db::{self, activity},
     error::Refusal,
+    serve,
 };
 
 /// How long the database may take to answer somebody who waits.
@@ -85,4 +87,31 @@ pub(crate) async fn disable(config: Config, name: OperatorName) -> Result<(), Bo
     } else {
         Err(format!("there is no operator {name} who is not disabled").into())
     }
+}
+
+/// Puts the audit log aside that cannot be continued, and begins another. Says so, and changes nothing, where there is no need.
+pub(crate) async fn begin_audit_log(config: Config, reason: String) -> Result<(), BoxError> {
+    let mut out = std::io::stderr();
+    let Some(kept) = Kept::open(&config.audit.state_dir)?.read()? else {
+        return Ok(writeln!(out, "nothing is changed: no checkpoint was kept that the log would have to continue")?);
+    };
+    let store = open(&config).await?;
+    let log = store.read("audit.current", audit::current).await?;
+    let identity = serve::identity(&config, log.as_ref())?;
+    let begun =
+        store.run_tx("audit.begin", move |conn| audit::begin(conn, &identity, &kept, &reason, Utc::now())).await;
+    let done = match begun {
+        Err(no @ (BeginError::Sound | BeginError::Already(_))) => {
+            return Ok(writeln!(out, "nothing is changed: {no}")?);
+        }
+        begun => begun?,
+    };
+    let lost = done.signed.saturating_sub(done.here);
+    writeln!(
+        out,
+        "audit log {} is begun. The one before had signed {} entries, of which {lost} are lost; {} that no checkpoint covered \
+         are in the new one too. Start the authority, and tell members the new key: hubctl audit keys",
+        done.number, done.signed, done.carried,
+    )?;
+    Ok(())
 }

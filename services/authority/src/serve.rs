@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::{
     api,
-    audit::{Identity, Intake, Signer, SignerParts},
+    audit::{self, Begun, Identity, Intake, Signer, SignerParts},
     auth::throttle::Throttle,
     cluster::{self, Cluster},
     config::{Config, PublicConfig, TokensConfig},
@@ -41,7 +41,8 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
         url => url.to_owned(),
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let audit = Arc::new(identity(&config)?);
+    let log = store.read("audit_current", audit::current).await?;
+    let audit = Arc::new(identity(&config, log.as_ref())?);
     let rules = RuleBook::open(&config.policy_issue.rules_dir)?;
     let (publisher, inbox) = issue::channel();
     let (stop_list, restricted) = restrictions::channel();
@@ -75,7 +76,8 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
     let check = ctx.health().register("audit");
     let leaves = Intake::new(store.clone(), app.metrics.clone());
     ctx.spawn("audit-intake", leaves.run(app.config.kafka.clone(), app.config.audit.topic.clone(), ctx.draining()));
-    let parts = SignerParts { store, clock, identity: audit, check, metrics: app.metrics.clone() };
+    let former = log.map(|begun| begun.former);
+    let parts = SignerParts { store, clock, identity: audit, former, check, metrics: app.metrics.clone() };
     ctx.spawn("audit", Signer::new(parts, &app.config.audit)?.run(ctx.draining()));
     let router = api::router(&app).merge(ctx.admin_router());
     ctx.spawn_http("http", listener, tls, router);
@@ -104,9 +106,11 @@ fn token_keys(config: &TokensConfig, signer: &TokenSigner) -> Result<Vec<TokenKe
     Ok(keys)
 }
 
-fn identity(config: &Config) -> Result<Identity, BoxError> {
+/// The log's, `begun` after others or the first.
+pub(crate) fn identity(config: &Config, begun: Option<&Begun>) -> Result<Identity, BoxError> {
     let (log, clock) = (signing_key(&config.audit.key_file)?, signing_key(&config.audit.time_key_file)?);
-    Ok(Identity::new(&config.audit.origin.parse()?, &log, &clock)?)
+    let number = begun.map_or(1, |begun| begun.number);
+    Ok(Identity::new(config.audit.origin.parse()?, number, &log, &clock)?)
 }
 
 fn parts(app: &App, ctx: &Context, rules: RuleBook) -> Result<IssuerParts, BoxError> {

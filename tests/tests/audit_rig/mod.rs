@@ -66,8 +66,18 @@ impl Auditor {
 
     /// Exports with openings to a folder of this name.
     pub fn export(&self, stack: &Stack, name: &str) -> Exported {
+        self.export_log(stack, name, None)
+    }
+
+    /// The same of a log that was put aside.
+    pub fn export_log(&self, stack: &Stack, name: &str, log: Option<u32>) -> Exported {
         let folder = stack.directory().join(name);
-        let done = self.hubctl(&["audit", "export", "--openings", "--out", &folder.display().to_string()]);
+        let (out, number) = (folder.display().to_string(), log.unwrap_or(1).to_string());
+        let mut args = vec!["audit", "export", "--openings", "--out", &out];
+        if log.is_some() {
+            args.extend(["--log", &number]);
+        }
+        let done = self.hubctl(&args);
         assert!(done.status.success(), "{}", told(&done));
         Exported { folder }
     }

@@ -88,6 +88,7 @@ pub struct StackBuilder {
     env: Vec<(Name, String, String)>,
     forwarded_from: Option<u16>,
     tls: bool,
+    restored: Option<String>,
     progress: fn(&str),
 }
 
@@ -140,6 +141,14 @@ impl StackBuilder {
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.tls = true;
+        self
+    }
+
+    /// Before the authority starts it begins another audit log, if the one in its database cannot be continued, as after a
+    /// restore; the log keeps the reason.
+    #[must_use]
+    pub fn restored(mut self, reason: Option<String>) -> Self {
+        self.restored = reason;
         self
     }
 
@@ -199,6 +208,10 @@ impl StackBuilder {
             let text = stack.config(name, self.validity_seconds, self.refresh_seconds)?;
             let file = stack.config_file(name);
             std::fs::write(&file, text).at("write", file)?;
+        }
+        if let Some(reason) = &self.restored {
+            (self.progress)("looking whether the audit log can be continued");
+            run(&stack.authority_command(&["audit", "begin", "--reason", reason])?, "").await?;
         }
         stack.start_services(&self).await?;
         Ok(stack)
@@ -266,6 +279,7 @@ impl Stack {
             env: Vec::new(),
             forwarded_from: None,
             tls: false,
+            restored: None,
             progress: |_| {},
         }
     }

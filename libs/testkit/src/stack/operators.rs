@@ -4,7 +4,7 @@ use authority_api::{
     types::{Role, SignIn},
 };
 
-use super::Stack;
+use super::{Name, Stack};
 use crate::{
     Error, Result, paths,
     process::{Launch, run},
@@ -30,9 +30,8 @@ impl Stack {
         let known = path.exists();
         let password = self.secret(&file, crate::kafka::secret)?;
         if !known {
-            let config = self.directory().join("authority/config.toml").display().to_string();
-            let mut add = Launch::new(paths::binary("authority")?)
-                .args(["--config", &config, "operator", "add", "--name", name])
+            let mut add = self
+                .authority_command(&["operator", "add", "--name", name])?
                 .args(["--password-file".to_owned(), path.display().to_string()]);
             for role in roles {
                 add = add.args(["--role", role.as_str()]);
@@ -44,6 +43,15 @@ impl Stack {
             }
         }
         Ok(Operator { name: name.to_owned(), password })
+    }
+
+    /// The authority's program for this command, by the stack's configuration.
+    ///
+    /// # Errors
+    /// When it is not built.
+    pub fn authority_command(&self, command: &[&str]) -> Result<Launch> {
+        let config = self.config_file(Name::Authority).display().to_string();
+        Ok(Launch::new(paths::binary("authority")?).args(["--config", &config]).args(command.iter().copied()))
     }
 
     /// A client of the authority, signed in as an operator.

@@ -27,17 +27,17 @@ pub(crate) enum KeptError {
 
 /// The file.
 #[derive(Debug)]
-pub(super) struct Kept(PathBuf);
+pub(crate) struct Kept(PathBuf);
 
 impl Kept {
     /// In this folder, which is made if it is not there.
-    pub(super) fn open(folder: &Path) -> Result<Self, KeptError> {
+    pub(crate) fn open(folder: &Path) -> Result<Self, KeptError> {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
         made.map_err(|source| KeptError::Io { path: folder.to_owned(), source })?;
         Ok(Self(folder.join(NAME)))
     }
 
-    pub(super) fn read(&self) -> Result<Option<SignedCheckpoint>, KeptError> {
+    pub(crate) fn read(&self) -> Result<Option<SignedCheckpoint>, KeptError> {
         match fs::read_to_string(&self.0) {
             Ok(note) => note.parse().map(Some).map_err(|_| KeptError::Malformed(self.0.clone())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

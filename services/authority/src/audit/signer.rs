@@ -31,11 +31,13 @@ enum SignError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Kept(#[from] KeptError),
-    #[error("what was kept was not signed by this log's key")]
+    #[error("what was kept was not signed by this log's key; see `authority audit begin --help`")]
     Foreign(#[from] TrustError),
-    #[error("{have} entries are there, but {signed} were signed: was the database restored from a backup?")]
+    #[error(
+        "{have} entries are there, but {signed} were signed: was the database restored from a backup? See `authority audit begin --help`"
+    )]
     Shorter { have: u64, signed: u64 },
-    #[error("the entries are not those that were signed")]
+    #[error("the entries are not those that were signed; see `authority audit begin --help`")]
     Changed(#[from] ProofError),
     #[error("the clock")]
     Time(#[from] TimeError),
@@ -47,6 +49,8 @@ pub(crate) struct SignerParts {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) identity: Arc<Identity>,
+    /// The newest checkpoint of the log before this one, if there is one: it may still be the kept one.
+    pub(crate) former: Option<String>,
     pub(crate) check: Check,
     pub(crate) metrics: Metrics,
 }
@@ -152,7 +156,8 @@ impl Signer {
     async fn recall(&mut self) -> Result<Option<Checkpoint>, SignError> {
         let stored = self.parts.store.read("audit_recall", db::newest).await?;
         let stored = stored.map(|signed| self.parts.identity.open(&signed)).transpose()?;
-        let Some(kept) = self.kept.read()? else { return Ok(stored) };
+        let kept = self.kept.read()?.filter(|kept| self.parts.former.as_ref() != Some(&kept.to_string()));
+        let Some(kept) = kept else { return Ok(stored) };
         let checkpoint = self.parts.identity.open(&kept)?;
         let signed = checkpoint.size;
         let Found { size, root, proof } = self.parts.store.read("audit_look", move |conn| find(conn, signed)).await?;

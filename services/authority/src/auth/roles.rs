@@ -86,6 +86,7 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     ("GET", "/v1/erasures/{id}/certificate", EVERYBODY),
     ("GET", "/v1/activity", EVERYBODY),
     ("GET", "/v1/audit/keys", Open),
+    ("GET", "/v1/audit/logs", Open),
     ("GET", "/v1/audit/checkpoint", Open),
     ("GET", "/v1/audit/checkpoints", EVERYBODY),
     ("GET", "/v1/audit/entries", EVERYBODY),

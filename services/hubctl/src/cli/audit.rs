@@ -11,8 +11,13 @@ use super::{Because, MaybeBecause};
 pub(crate) enum AuditCommand {
     /// Print the keys that sign checkpoints. Compare them with those that were handed over otherwise before trusting them.
     Keys,
+    /// List the logs. Another is begun when one cannot be continued, as after a restore (`authority audit begin`).
+    Logs,
     /// Print the newest signed checkpoint (C2SP tlog-checkpoint), with its cosignatures.
     Checkpoint {
+        /// Number of a log that was put aside; the current one when not given.
+        #[arg(long)]
+        log: Option<u32>,
         /// Write the note here instead.
         #[arg(long)]
         out: Option<PathBuf>,
@@ -31,6 +36,9 @@ pub(crate) enum AuditCommand {
         /// Folder for the two files.
         #[arg(long)]
         out: PathBuf,
+        /// Number of a log that was put aside; the current one when not given.
+        #[arg(long)]
+        log: Option<u32>,
         /// Only what is new since the checkpoint of so many entries, which must be there.
         #[arg(long, default_value_t = 0)]
         from: u64,
@@ -84,6 +92,13 @@ pub(crate) struct AuditVerify {
     /// A signed note that was kept before: the log must continue it.
     #[arg(long)]
     pub(crate) since: Option<PathBuf>,
+    /// The log was begun after another, of which this signed note was kept: that one must not have signed more than the beginning
+    /// of this one tells (needs an export with openings).
+    #[arg(long, requires = "former_key")]
+    pub(crate) former: Option<PathBuf>,
+    /// Key of the log before.
+    #[arg(long)]
+    pub(crate) former_key: Option<VerifierKey>,
     /// The entries begin at this size, verified before; a checkpoint of it with peaks must be among the checkpoints.
     #[arg(long, default_value_t = 0)]
     pub(crate) from: u64,

@@ -18,7 +18,7 @@ use ::audit::{
 };
 use authority_api::{
     AuthorityClient,
-    audit::{AuditKeys, ConsistencyProof, Cosigner, InclusionProof, NewCosigner},
+    audit::{AuditKeys, AuditLog, ConsistencyProof, Cosigner, InclusionProof, NewCosigner},
     types::Reason,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -36,8 +36,9 @@ const PAGE: usize = 1000;
 pub(super) async fn run(context: &Context, command: AuditCommand) -> Result<(), Failure> {
     match command {
         AuditCommand::Keys => keys(context).await,
-        AuditCommand::Checkpoint { out } => {
-            let note = context.anonymous()?.get_text("/v1/audit/checkpoint").await?;
+        AuditCommand::Logs => logs(context).await,
+        AuditCommand::Checkpoint { log, out } => {
+            let note = context.anonymous()?.get_text(&format!("/v1/audit/checkpoint{}", of_log(log, '?'))).await?;
             match out {
                 Some(path) => fs::write(&path, note).map_err(file_error(&path)),
                 None => {
@@ -47,7 +48,7 @@ pub(super) async fn run(context: &Context, command: AuditCommand) -> Result<(), 
             }
         }
         AuditCommand::Entries { from, limit } => entries(context, from, limit).await,
-        AuditCommand::Export { out, from, openings } => write_export(context, &out, from, openings).await,
+        AuditCommand::Export { out, log, from, openings } => write_export(context, &out, log, from, openings).await,
         AuditCommand::Verify(ask) => offline::verify(context.json, &ask),
         AuditCommand::Ledger(ask) => ledger::check(context.json, &ask),
         AuditCommand::Prove { index, keys, since } => prove(context, index, keys, since.as_deref()).await,
@@ -61,6 +62,27 @@ async fn keys(context: &Context) -> Result<(), Failure> {
     lines.extend(keys.cosigners.iter().map(|key| ("cosigner", key.clone())));
     output::sheet(context.json, &keys, &lines);
     Ok(())
+}
+
+async fn logs(context: &Context) -> Result<(), Failure> {
+    let all: Vec<AuditLog> = context.anonymous()?.get("/v1/audit/logs").await?;
+    let row = |log: &AuditLog| {
+        let former = log.former.as_deref().and_then(|note| note.parse::<SignedCheckpoint>().ok());
+        vec![
+            log.number.to_string(),
+            log.begun_at.map_or_else(String::new, minute),
+            former.map_or_else(String::new, |former| format!("after {} entries", former.claims().size)),
+            if log.here { String::new() } else { "lost".to_owned() },
+            log.key.clone(),
+        ]
+    };
+    output::table(context.json, &all, &["log", "begun", "", "", "key"], all.iter().map(row).collect());
+    Ok(())
+}
+
+/// The parameter that asks for a log.
+fn of_log(number: Option<u32>, after: char) -> String {
+    number.map_or_else(String::new, |number| format!("{after}log={number}"))
 }
 
 async fn entries(context: &Context, from: u64, limit: u32) -> Result<(), Failure> {
@@ -93,18 +115,25 @@ struct Written {
 }
 
 /// Entries first, then the checkpoints up to the last of them, so that what is signed in between leaves no entry uncovered.
-async fn write_export(context: &Context, out: &Path, from: u64, openings: bool) -> Result<(), Failure> {
+async fn write_export(
+    context: &Context,
+    out: &Path,
+    log: Option<u32>,
+    from: u64,
+    openings: bool,
+) -> Result<(), Failure> {
     let client = context.client()?;
     fs::create_dir_all(out).map_err(file_error(out))?;
-    let what = if openings { "openings" } else { "entries" };
-    let newest: SignedCheckpoint = note(&client.get_text("/v1/audit/checkpoint").await?)?;
+    let what = (if openings { "openings" } else { "entries" }, log);
+    let newest = client.get_text(&format!("/v1/audit/checkpoint{}", of_log(log, '?'))).await?;
+    let newest: SignedCheckpoint = note(&newest)?;
     let size = newest.claims().size;
     let next = |entry: &ExportedEntry| entry.index + 1;
     let entries = pages(&client, what, from, &out.join("entries.jsonl"), next, |entry| entry.index < size).await?;
     let next = |checkpoint: &ExportedCheckpoint| claimed(checkpoint) + 1;
     let within = |checkpoint: &ExportedCheckpoint| claimed(checkpoint) <= size;
     let file = out.join("checkpoints.jsonl");
-    let checkpoints = pages(&client, "checkpoints", from, &file, next, within).await?;
+    let checkpoints = pages(&client, ("checkpoints", log), from, &file, next, within).await?;
     let written = Written { from, entries, checkpoints };
     let sentence = format!("{entries} entries from {from} on and {checkpoints} checkpoints are in {}", out.display());
     output::said(context.json, &written, &sentence);
@@ -116,10 +145,10 @@ fn claimed(checkpoint: &ExportedCheckpoint) -> u64 {
     checkpoint.note.parse::<SignedCheckpoint>().map_or(u64::MAX - 1, |signed| signed.claims().size)
 }
 
-/// Writes all pages of a list to a file.
+/// Writes all pages of a list of a log to a file.
 async fn pages<T: DeserializeOwned + Serialize>(
     client: &AuthorityClient,
-    what: &str,
+    (what, log): (&str, Option<u32>),
     mut from: u64,
     path: &Path,
     next: impl Fn(&T) -> u64,
@@ -128,7 +157,8 @@ async fn pages<T: DeserializeOwned + Serialize>(
     let mut file = BufWriter::new(File::create(path).map_err(file_error(path))?);
     let mut written = 0;
     loop {
-        let page: Vec<T> = client.get(&format!("/v1/audit/{what}?from={from}&limit={PAGE}")).await?;
+        let page: Vec<T> =
+            client.get(&format!("/v1/audit/{what}?from={from}&limit={PAGE}{}", of_log(log, '&'))).await?;
         from = page.last().map_or(from, &next);
         for line in page.iter().filter(|line| within(line)) {
             export::write_line(&mut file, line).map_err(file_error(path))?;
