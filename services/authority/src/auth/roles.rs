@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn only_these_are_open() {
         let open: Vec<_> = TABLE.iter().filter(|(_, _, need)| *need == Open).map(|(_, route, _)| *route).collect();
-        let audit = ["keys", "checkpoint", "proofs/inclusion", "proofs/consistency", "cosignatures"];
+        let audit = ["keys", "logs", "checkpoint", "proofs/inclusion", "proofs/consistency", "cosignatures"];
         let mut expected = vec!["/v1/sessions".to_owned()];
         expected.extend(audit.iter().map(|part| format!("/v1/audit/{part}")));
         expected.extend(["/oauth/token", "/.well-known/jwks.json", "/openapi.json"].map(str::to_owned));
