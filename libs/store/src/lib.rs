@@ -36,6 +36,7 @@ mod error;
 mod manager;
 mod metrics;
 mod migrate;
+mod patience;
 mod transaction;
 
 use std::{sync::Arc, time::Duration};
@@ -45,6 +46,7 @@ use tokio::sync::Semaphore;
 
 pub use config::DatabaseConfig;
 pub use error::{Constraint, ConstraintKind, StoreError};
+pub use patience::patiently;
 
 use crate::{manager::Manager, metrics::Metrics, transaction::Mode};
 

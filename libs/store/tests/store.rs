@@ -17,7 +17,7 @@ use diesel::{
 };
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use secret::SecretFile;
-use store::{ConstraintKind, DatabaseConfig, Store, StoreError};
+use store::{ConstraintKind, DatabaseConfig, Store, StoreError, patiently};
 use tempfile::TempDir;
 use testkit::postgres::Postgres;
 
@@ -273,9 +273,9 @@ async fn a_killed_server_is_noticed_and_its_return_too() {
     eprintln!("an empty read transaction: {:?}", begun.elapsed() / 200);
 }
 
-/// A connection that is lost in the middle of a migration is told as such, so that a service tries again instead of ending.
+/// A connection that is lost in the middle of a migration is told as such, and a service tries again instead of ending.
 #[tokio::test]
-async fn a_migration_that_is_cut_off_may_be_tried_again() {
+async fn a_migration_that_is_cut_off_is_tried_again() {
     let database = Database::start().await;
     let (store, other) = (database.store(2), database.store(2));
     let cut = async {
@@ -288,10 +288,22 @@ async fn a_migration_that_is_cut_off_may_be_tried_again() {
         .await
         .unwrap();
     };
-    let (migrated, ()) = tokio::join!(store.migrate(SLOW), cut);
-    let error = migrated.unwrap_err();
-    assert!(error.is_transient(), "{error:?}");
-    assert_eq!(store.migrate(SLOW).await.unwrap().len(), 1);
+    let (patience, mut told) = (Some(Duration::from_secs(20)), Vec::new());
+    let tell = |error: &StoreError| told.push(error.to_string());
+    let migrating = patiently(patience, StoreError::is_transient, tell, || store.migrate(SLOW));
+    let (migrated, ()) = tokio::join!(migrating, cut);
+    assert_eq!(migrated.unwrap().len(), 1);
+    assert_eq!(told, ["the database connection was lost"]);
+    // What does not pass is not waited for, nor is anything for longer than that.
+    let tries = AtomicUsize::new(0);
+    for (patience, passes) in [(None, false), (Some(Duration::ZERO), true)] {
+        let attempt = || {
+            tries.fetch_add(1, Ordering::SeqCst);
+            async { Err::<(), _>(StoreError::Busy) }
+        };
+        assert!(patiently(patience, |_| passes, |_| (), attempt).await.is_err());
+    }
+    assert_eq!(tries.load(Ordering::SeqCst), 2);
 }
 
 /// A server that still replays its log, as after a restore, reads, and refuses for now what writes.

@@ -7,7 +7,7 @@ use bus::{ProduceOptions, Producer};
 use jointuse::{Clock, SystemClock};
 use policy::TokenKey;
 use runtime::{BoxError, Context, SecretFile};
-use store::Store;
+use store::{Store, StoreError, patiently};
 use tokio::sync::Notify;
 
 use crate::{
@@ -41,7 +41,8 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
         url => url.to_owned(),
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let log = store.read("audit_current", audit::current).await?;
+    let current = || store.read("audit_current", audit::current);
+    let log = patiently(Some(DATABASE_PATIENCE), StoreError::is_transient, |_| (), current).await?;
     let audit = Arc::new(identity(&config, log.as_ref())?);
     let rules = RuleBook::open(&config.policy_issue.rules_dir)?;
     let (publisher, inbox) = issue::channel();
@@ -65,7 +66,7 @@ pub(crate) async fn serve(config: Config, ctx: Context) -> Result<(), BoxError> 
         metrics: Metrics::new(),
         config,
     });
-    registry::register_missing(&app).await?;
+    registry::register_missing(&app, DATABASE_PATIENCE).await?;
 
     let issuer = Issuer::new(parts(&app, &ctx, rules)?, inbox);
     ctx.spawn("policy", issuer.run(ctx.stopping()));

@@ -11,7 +11,7 @@ use jointuse::{Clock, SystemClock};
 use policy_feed::{Feed, RestrictionFeed};
 use runtime::{BoxError, Check, Context};
 use seal::{Forgetter, KeyCache};
-use store::Store;
+use store::{Store, StoreError, patiently};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -154,20 +154,12 @@ async fn consume(
     check: Check,
     cancel: CancellationToken,
 ) -> Result<(), BoxError> {
-    let starting = async {
-        loop {
-            match prepare(&store).await {
-                Err(error) if error.is_transient() || matches!(error, store::StoreError::Refused(_)) => {
-                    check.not_ready("the database does not answer");
-                    tracing::warn!(%error, "waiting for the database");
-                    tokio::time::sleep(AGAIN).await;
-                }
-                result => break result,
-            }
-        }
+    let waiting = |error: &StoreError| {
+        check.not_ready("the database does not answer");
+        tracing::warn!(%error, "waiting for the database");
     };
     let offsets = tokio::select! {
-        offsets = starting => offsets?,
+        offsets = patiently(None, StoreError::is_transient, waiting, || prepare(&store)) => offsets?,
         () = cancel.cancelled() => return Ok(()),
     };
     let topics: Vec<&str> = contract::catalogue().topics.iter().map(|topic| topic.name.as_str()).collect();
@@ -206,7 +198,7 @@ async fn forget(forgetter: Forgetter, store: Store, cancel: CancellationToken) {
     }
 }
 
-async fn prepare(store: &Store) -> Result<std::collections::BTreeMap<(String, i32), i64>, store::StoreError> {
+async fn prepare(store: &Store) -> Result<std::collections::BTreeMap<(String, i32), i64>, StoreError> {
     store.migrate(MIGRATIONS).await?;
     store.read("offsets", apply::offsets).await
 }

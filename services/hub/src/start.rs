@@ -9,7 +9,7 @@ use disclosure_feed::Feed as Disclosures;
 use jointuse::{Clock, SystemClock};
 use policy_feed::{Feed, RestrictionFeed};
 use runtime::{BoxError, Check, Context};
-use store::Store;
+use store::{Store, StoreError, patiently};
 
 use crate::{
     brokers,
@@ -169,16 +169,8 @@ async fn until_gone<E: Into<BoxError>>(
 
 /// Migrates when the database is there, then keeps the health check true.
 async fn watch_database(store: Store, check: Check) -> Result<(), BoxError> {
-    loop {
-        match store.migrate(MIGRATIONS).await {
-            Ok(_) => break,
-            Err(error) if error.is_transient() => {
-                check.not_ready(format!("disclosures cannot be written: {error}"));
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
+    let waiting = |error: &StoreError| check.not_ready(format!("disclosures cannot be written: {error}"));
+    patiently(None, StoreError::is_transient, waiting, || store.migrate(MIGRATIONS)).await?;
     store
         .monitor(Duration::from_secs(1), |outcome| match outcome {
             Ok(()) => check.ready(),

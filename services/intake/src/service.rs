@@ -8,7 +8,7 @@ use jointuse::{Clock, PseudonymKey, SystemClock};
 use policy_feed::Feed;
 use runtime::{BoxError, Context};
 use seal::{Forgetter, KeyCache};
-use store::Store;
+use store::{Store, StoreError, patiently};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -21,7 +21,6 @@ use crate::{
 /// How often the database is asked whether it is there.
 const PING: Duration = Duration::from_secs(1);
 /// How long to wait between attempts while something needed for starting is away.
-const AGAIN: Duration = Duration::from_millis(500);
 
 /// What handlers and pipelines need.
 #[derive(Debug)]
@@ -114,20 +113,12 @@ pub async fn start(config: Config, context: Context) -> Result<(), BoxError> {
 fn watch_database(context: &Context, store: Store, forgetter: Forgetter) {
     let (check, draining) = (context.health().register("database"), context.draining());
     context.spawn("database", async move {
-        let migrated = async {
-            loop {
-                match store.migrate(db::MIGRATIONS).await {
-                    Err(error) if error.is_transient() || matches!(error, store::StoreError::Refused(_)) => {
-                        check.not_ready("the database does not answer");
-                        tracing::warn!(%error, "waiting for the database");
-                        tokio::time::sleep(AGAIN).await;
-                    }
-                    result => break result,
-                }
-            }
+        let waiting = |error: &StoreError| {
+            check.not_ready("the database does not answer");
+            tracing::warn!(%error, "waiting for the database");
         };
         tokio::select! {
-            result = migrated => drop(result?),
+            result = patiently(None, StoreError::is_transient, waiting, || store.migrate(db::MIGRATIONS)) => drop(result?),
             () = draining.cancelled() => return Ok(()),
         }
         let monitor = store.monitor(PING, |outcome| match outcome {

@@ -5,13 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use store::StoreError;
+use store::patiently;
 
 use super::{Inner, KeyCache};
 use crate::{Changes, KeyError};
-
-/// How long to wait between attempts while the key store is away at the start.
-const AGAIN: Duration = Duration::from_millis(500);
 
 /// Some 20 microseconds.
 const SWEPT_TOGETHER: usize = 4_096;
@@ -25,21 +22,15 @@ impl KeyCache {
     /// sealed or opened here.
     pub async fn serve(&self, mut tell: impl FnMut(Result<(), &KeyError>)) -> Result<(), KeyError> {
         let keys = &self.inner.keys;
-        loop {
-            let begun = async {
-                keys.store().migrate(crate::MIGRATIONS).await?;
-                keys.prove_keks().await
-            };
-            match begun.await {
-                Ok(()) => break,
-                Err(error) if error.is_transient() || matches!(error, KeyError::Store(StoreError::Refused(_))) => {
-                    tell(Err(&error));
-                    tracing::warn!(%error, "waiting for the key store");
-                    tokio::time::sleep(AGAIN).await;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let waiting = |error: &KeyError| {
+            tell(Err(error));
+            tracing::warn!(%error, "waiting for the key store");
+        };
+        let begin = async || {
+            keys.store().migrate(crate::MIGRATIONS).await?;
+            keys.prove_keks().await
+        };
+        patiently(None, KeyError::is_transient, waiting, begin).await?;
         self.look_again_and_again(tell).await;
         Ok(())
     }

@@ -13,29 +13,18 @@ pub(crate) mod restrictions;
 pub(crate) mod schema;
 pub(crate) mod snapshot;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use store::{Store, StoreError};
+use store::{Store, StoreError, patiently};
 
 /// All tables of the authority, the registry's and the cluster's too.
 pub(crate) const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
-/// Between two tries to migrate.
-const AGAIN: Duration = Duration::from_millis(250);
-
 /// Migrates, waiting for the database for a while: it may be starting, or recovering after a restore.
 pub(crate) async fn migrate(store: &Store, patience: Duration) -> Result<(), StoreError> {
-    let end = Instant::now() + patience;
-    loop {
-        match store.migrate(MIGRATIONS).await {
-            Err(error) if error.is_transient() && Instant::now() < end => {
-                tracing::debug!(%error, "waiting for the database");
-                tokio::time::sleep(AGAIN).await;
-            }
-            result => return result.map(drop),
-        }
-    }
+    let waiting = |error: &StoreError| tracing::debug!(%error, "waiting for the database");
+    patiently(Some(patience), StoreError::is_transient, waiting, || store.migrate(MIGRATIONS)).await.map(drop)
 }
 
 /// A text of the database as the type it was written from. Constraints keep anything else out.

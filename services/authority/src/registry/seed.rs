@@ -1,7 +1,10 @@
 //! The schemas that this build writes are registered when the authority starts, so that services have their ids.
 
+use std::time::Duration;
+
 use contract::Schema;
 use diesel::PgConnection;
+use store::patiently;
 
 use super::{
     error::RegistryError,
@@ -20,11 +23,11 @@ pub(crate) struct SeedError {
     message: String,
 }
 
-/// Registers `schemas/avro` where missing; ids stay once given.
+/// Registers `schemas/avro` where missing; ids stay once given. Waits so long for the database.
 ///
 /// # Errors
 /// A schema of this build does not follow those registered before, or the database is away.
-pub(crate) async fn register_missing(app: &App) -> Result<(), SeedError> {
+pub(crate) async fn register_missing(app: &App, patience: Duration) -> Result<(), SeedError> {
     for topic in &contract::catalogue().topics {
         let subject = contract::subject(&topic.name);
         let (at, kind, target) = (app.clock.now(), topic.kind, subject.clone());
@@ -42,7 +45,9 @@ pub(crate) async fn register_missing(app: &App) -> Result<(), SeedError> {
             }
             Ok::<_, RegistryError>((registered.id, registered.version))
         };
-        let registered = app.store.run_tx("registry_seed", register).await;
+        let away = |error: &RegistryError| matches!(error, RegistryError::Store(error) if error.is_transient());
+        let register = || app.store.run_tx("registry_seed", register.clone());
+        let registered = patiently(Some(patience), away, |_| (), register).await;
         let (id, version) =
             registered.map_err(|error| SeedError { subject: subject.clone(), message: error.to_string() })?;
         tracing::info!(subject, id, version, "the schema is registered");
