@@ -20,7 +20,6 @@ use crate::{
 
 /// How often the database is asked whether it is there.
 const PING: Duration = Duration::from_secs(1);
-/// How long to wait between attempts while something needed for starting is away.
 
 /// What handlers and pipelines need.
 #[derive(Debug)]
