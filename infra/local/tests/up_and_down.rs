@@ -145,7 +145,7 @@ async fn a_restored_stack_begins_another_audit_log() {
     let signed = wait::until("it to be signed", Duration::from_secs(60), signed).await.unwrap();
 
     assert!(good(root.local(&["restore", "--from", &backup])).contains("another audit log"));
-    good(root.local(&["up", "--empty"]));
+    assert!(good(root.local(&["up", "--empty"])).contains("audit log 2 is begun"));
     let logs = Command::new(paths::binary("hubctl").unwrap())
         .args(["--json", "audit", "logs"])
         .envs(root.environment())

@@ -91,7 +91,7 @@ pub(crate) async fn disable(config: Config, name: OperatorName) -> Result<(), Bo
 
 /// Puts the audit log aside that cannot be continued, and begins another. Says so, and changes nothing, where there is no need.
 pub(crate) async fn begin_audit_log(config: Config, reason: String) -> Result<(), BoxError> {
-    let mut out = std::io::stderr();
+    let mut out = std::io::stdout();
     let Some(kept) = Kept::open(&config.audit.state_dir)?.read()? else {
         return Ok(writeln!(out, "nothing is changed: no checkpoint was kept that the log would have to continue")?);
     };

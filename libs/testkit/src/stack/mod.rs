@@ -211,7 +211,8 @@ impl StackBuilder {
         }
         if let Some(reason) = &self.restored {
             (self.progress)("looking whether the audit log can be continued");
-            run(&stack.authority_command(&["audit", "begin", "--reason", reason])?, "").await?;
+            let said = run(&stack.authority_command(&["audit", "begin", "--reason", reason])?, "").await?;
+            said.lines().for_each(self.progress);
         }
         stack.start_services(&self).await?;
         Ok(stack)
