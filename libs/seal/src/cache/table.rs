@@ -15,7 +15,7 @@ use super::Need;
 use crate::{Contact, ContactKey, DataKey, KeyName, KeyState, Resolved};
 
 /// So many are looked up together.
-pub(super) const TOGETHER: usize = 64;
+const TOGETHER: usize = 64;
 
 /// How exactly it is known when a slot was loaded; always before it really was.
 const TICK: Duration = Duration::from_millis(64);
