@@ -56,8 +56,9 @@ pub(crate) fn taken_up() -> Result<(), LocalError> {
 /// When there is no such backup, no stack, or the files cannot be written.
 pub async fn restore(from: &Path) -> Result<bool, LocalError> {
     let stopped = up::down().await?;
-    postgres::restore_at(&places::stack().join("postgres"), from).await?;
+    // Before, so that a restore that was cut off after its work is known too.
     let (reason, note) = (format!("restored from {}", from.display()), restored_file());
     std::fs::write(&note, reason).map_err(file("write", &note))?;
+    postgres::restore_at(&places::stack().join("postgres"), from).await?;
     Ok(stopped)
 }

@@ -15,7 +15,7 @@
 //! | `POST /v1/audit/cosigners`, `GET …` | [`NewCosigner`] | [`Cosigner`] |
 //! | `POST /v1/audit/cosigners/{id}/{confirm,remove}` | [`Reason`](crate::types::Reason) | [`Cosigner`] |
 //!
-//! Every `GET` but the first two takes `log=`, the number of a log that was put aside; without it, they are of the current one.
+//! Checkpoints, entries, openings and proofs take `log=`, the number of a log that was put aside; without it, they are of the current one.
 
 use chrono::{DateTime, Utc};
 use jointuse::OperatorName;

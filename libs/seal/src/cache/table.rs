@@ -34,7 +34,7 @@ enum Held {
 struct Slot {
     contact: Contact,
     held: Held,
-    /// In ticks since the shard was made.
+    /// In ticks since the table was made.
     loaded: u32,
     doubtful: bool,
     used: AtomicBool,

@@ -4,7 +4,12 @@
 //! under one name. So the log is put aside as it is, with all that belongs to it, and another begins whose first entry commits
 //! to the newest checkpoint that was signed of the one before: whoever kept one of those can tell what was lost.
 
-use audit::{Entry, Opening, ProofPlan, checkpoint::SignedCheckpoint, export::ExportedEntry, tree::verify_consistency};
+use audit::{
+    Entry, Opening,
+    checkpoint::{Checkpoint, SignedCheckpoint},
+    export::ExportedEntry,
+    tree::verify_consistency,
+};
 use authority_api::audit::{BEGIN, Beginning};
 use chrono::{DateTime, Utc};
 use diesel::{connection::SimpleConnection as _, prelude::*};
@@ -14,6 +19,7 @@ use super::{
     db::{self, BROKEN},
     identity::Identity,
     record,
+    signer::{self, Found},
 };
 use crate::{
     db::activity::{self, Step},
@@ -109,10 +115,12 @@ pub(crate) fn begin(
     if of < here {
         return Err(BeginError::Old { kept: of, here });
     }
-    let (size, signed) = (db::size(conn)?, kept.claims().size);
-    if of == here && continues(conn, kept, size)? {
+    let signed = kept.claims().size;
+    let found = signer::find(conn, signed)?;
+    if of == here && continues(&found, kept.claims()) {
         return Err(BeginError::Sound);
     }
+    let size = found.size;
     let covered = db::newest(conn)?.map_or(0, |newest| newest.claims().size);
     let unsigned = tail(conn, covered, size)?;
     let (number, carried) = (of + 1, u64::try_from(unsigned.len()).map_err(|_| BROKEN)?);
@@ -130,14 +138,10 @@ pub(crate) fn begin(
 }
 
 /// Whether the entries here continue what was signed.
-fn continues(conn: &mut PgConnection, kept: &SignedCheckpoint, size: u64) -> Result<bool, StoreError> {
-    let claims = kept.claims();
-    if size < claims.size {
-        return Ok(false);
-    }
-    let plan = ProofPlan::consistency(claims.size, size).map_err(|_| BROKEN)?;
-    let (proof, root) = (db::prove(conn, &plan)?, db::frontier(conn, size)?.root());
-    Ok(verify_consistency(claims.size, &claims.root, size, &root, &proof).is_ok())
+fn continues(found: &Found, signed: &Checkpoint) -> bool {
+    let Found { size, root, proof } = found;
+    let holds = |proof: &Vec<_>| verify_consistency(signed.size, &signed.root, *size, root, proof).is_ok();
+    proof.as_ref().is_some_and(holds)
 }
 
 /// Entries that no checkpoint covers, with their openings. One that cannot be read was altered by somebody, and stays where it is.

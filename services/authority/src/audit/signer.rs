@@ -68,11 +68,11 @@ pub(crate) struct Signer {
 }
 
 /// The log as the database has it.
-struct Found {
-    size: u64,
-    root: Hash,
+pub(super) struct Found {
+    pub(super) size: u64,
+    pub(super) root: Hash,
     /// That it continues what was signed before; `None` when it is shorter.
-    proof: Option<Vec<Hash>>,
+    pub(super) proof: Option<Vec<Hash>>,
 }
 
 impl Signer {
@@ -171,7 +171,8 @@ impl Signer {
     }
 }
 
-fn find(conn: &mut PgConnection, signed: u64) -> Result<Found, StoreError> {
+/// What there is, beside `signed` entries.
+pub(super) fn find(conn: &mut PgConnection, signed: u64) -> Result<Found, StoreError> {
     let size = db::size(conn)?;
     let root = db::frontier(conn, size)?.root();
     let proof = ProofPlan::consistency(signed, size).ok().map(|plan| db::prove(conn, &plan)).transpose()?;
