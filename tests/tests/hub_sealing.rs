@@ -14,7 +14,7 @@ use serde_json::json;
 use store::Store;
 use testkit::{
     clients::{Client, Event, Request, Running, run},
-    kafka::ADMIN,
+    kafka::{ADMIN, Kafka},
     wait,
 };
 
@@ -117,6 +117,41 @@ async fn a_record_opens_where_it_was_put_and_nowhere_else() {
     assert!(rig.metric("hub_opened_records_total", &[]).await >= 6.0);
     let log = std::fs::read_to_string(rig.hub.log()).unwrap();
     assert!(log.contains("a broken record is withheld") && !log.contains("at home"), "{log}");
+}
+
+/// Where plain records are accepted, as on a topic from before sealing: they leave as they came, and what stands sealed among them
+/// is opened all the same, however the batch is compressed.
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_records_are_accepted_and_envelopes_among_them_opened() {
+    let rig = Rig::start(Kafka::builder(), &[("HUB__KEYS__UNSEALED", "accept")]).await;
+    let (envelope, plain) = (sealed(&rig, HOME, b"sealed").await, [b"\0\0\0\0\x01".as_slice(), b"plain"].concat());
+    let mut broken = envelope.clone();
+    broken.truncate(20);
+    let ways = ["none", "gzip", "snappy", "lz4", "zstd"];
+    for compression in ways {
+        for values in [vec![&plain, &plain], vec![&plain, &envelope, &broken, &plain]] {
+            let headers = json!([["publisher", hex(b"gamma")], ["kind", hex(b"contact")]]);
+            let record = |value: &&Vec<u8>| json!({ "key": hex(id(7).as_bytes()), "value": hex(value), "partition": 1, "headers": headers });
+            let records: Vec<_> = values.iter().map(record).collect();
+            let settings = json!({ "compression.type": compression, "linger.ms": 200 });
+            let request = Request::new("produce", &rig.kafka.bootstrap(), ADMIN, rig.kafka.password(ADMIN))
+                .with("topic", CONTACT)
+                .with("settings", settings)
+                .with("records", records);
+            let outcome = run(Client::Confluent, &request, LONG).await.unwrap();
+            assert!(outcome.success, "{:?}", outcome.errors());
+        }
+    }
+    let mut reader = Running::start(Client::Confluent, &consume(&rig, "mixed").idle(5 * LONG)).unwrap();
+    let mut seen = reader.until_records(5 * ways.len(), LONG).await;
+    let all = async || (withheld(&rig, "envelope").await >= ways.len() as f64).then_some(());
+    wait::until("the broken ones to be withheld", DEADLINE, all).await.unwrap();
+    seen.extend(reader.events().unwrap());
+    let mut expected = [vec![hex(b"plain"); 4 * ways.len()], vec![hex(b"sealed"); ways.len()]].concat();
+    expected.sort();
+    assert_eq!(data(&seen), expected);
+    assert_eq!(rig.metric("hub_opened_records_total", &[]).await, ways.len() as f64);
+    assert_eq!(withheld(&rig, "unsealed").await, 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
