@@ -109,7 +109,7 @@ pub(crate) async fn read_prefix<R: AsyncRead + Unpin>(
     match frame::length(prefix, cap) {
         Ok(length) => Ok((prefix, length)),
         Err(WireError::FrameSize { claimed, .. }) => {
-            tracing::error!(claimed, cap, "a broker's answer is larger than hub.max_answer_bytes");
+            tracing::error!(claimed, cap, "a broker's answer is larger than limits.answer_bytes");
             Err(End::Refused(Refusal::BrokerAnswer))
         }
         Err(_) => Err(End::Refused(Refusal::BrokerAnswer)),
