@@ -45,10 +45,10 @@ logs: $(LOCAL) ## Show the logs' last lines (make logs SERVICE=hub FOLLOW=1)
 down: $(LOCAL) ## Stop the stack; its data stays
 	@$(LOCAL) down
 
-backup: $(LOCAL) ## Back the databases up while they are in use (make backup TO=folder)
+backup: $(LOCAL) ## Back the databases up while they are in use (make backup TO=file)
 	@$(LOCAL) backup $(if $(TO),--out $(TO))
 
-restore: $(LOCAL) ## Stop the stack and put a backup back (make restore FROM=folder); then `make up`
+restore: $(LOCAL) ## Stop the stack and put a backup back (make restore FROM=file); then `make up`
 	@$(LOCAL) restore --from $(FROM)
 
 clean: $(LOCAL) ## Stop the stack and remove its data and logs; downloads and the build stay
@@ -75,18 +75,21 @@ fuzz: ## Fuzz every decoder for FUZZ_SECONDS each (libs/*/fuzz/README.md)
 fmt: ## Format the code
 	$(CARGO) fmt --all
 
-lint: ## Check formatting and lints; warnings are errors
+lint: setup ## Check formatting and lints; warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace $(ALL) --all-targets -- -D warnings
 
-doc: ## Build the code's documentation (target/doc)
+doc: setup ## Build the code's documentation (target/doc)
 	$(CARGO) doc --workspace --no-deps
 
-deny: ## Check licences, sources and known vulnerabilities of the dependencies
+deny: setup ## Check licences, sources and known vulnerabilities of the dependencies (ADVISORIES=no: not the last)
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
-	@$(CARGO) deny check licenses bans sources
-	@$(CARGO) deny fetch db 2>/dev/null && $(CARGO) deny check advisories \
-	  || echo "deny   advisories were not checked: the database could not be fetched, or see above"
+	@$(CARGO) deny $(ALL) check --hide-inclusion-graph licenses bans sources
+ifneq ($(ADVISORIES),no)
+	@$(CARGO) deny fetch db || { echo "deny   advisories could not be looked up: no database. ADVISORIES=no leaves them out"; exit 1; }
+	@$(CARGO) deny --offline $(ALL) check advisories
+endif
 
 $(LOCAL):
+	@infra/local/setup.sh
 	$(CARGO) build --profile $(PROFILE) -p local
