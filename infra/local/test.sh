@@ -4,7 +4,8 @@
 #   infra/local/test.sh [CARGO ARGUMENT...]      as `cargo test` takes them, e.g. --features seal/pkcs11
 #
 # The black-box tests come one after the other, as each starts a whole stack; of the others PROGRAMS run beside each other.
-# A program tells one line when it has passed, and all that it said when it has not.
+# A program tells one line when it has passed, with the figures that it measured (lines that begin with `figure: `), and all
+# that it said when it has not.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 : "${CARGO:=cargo}" "${PROGRAMS:=2}" "${THREADS:=2}"
@@ -30,13 +31,14 @@ run() {
   local order count package name program
   IFS=$'\t' read -r order count package name program <<<"$1"
   local said=$logs/$order begun=$SECONDS outcome=ok
-  (cd "$package" && exec "$program" --test-threads="$THREADS") >"$said" 2>&1 || outcome=FAILED
+  (cd "$package" && exec "$program" --test-threads="$THREADS" --show-output) >"$said" 2>&1 || outcome=FAILED
   local tests; tests=$(sed -n 's/^test result: [a-zA-Z]*\. //p' "$said" | cut -d';' -f1,2)
   {
     flock 9
     [[ $outcome == ok ]] || { echo; cat "$said"; echo "$name" >>"$logs/failed"; }
     printf 'test   %3d/%d %-6s %s/%s: %s, %d s\n' "$order" "$count" "$outcome" "$(basename "$package")" "$name" \
       "${tests:-no result}" $((SECONDS - begun))
+    [[ $outcome != ok ]] || sed -n 's/^figure: /test           /p' "$said"
   } 9>"$logs/lock"
 }
 export -f run

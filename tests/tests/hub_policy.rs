@@ -149,7 +149,7 @@ async fn revocation_latency(rig: &mut Rig) {
     assert_eq!(latencies.len(), ROUNDS * READERS);
     let (p50, p99) = (latencies[latencies.len() / 2], latencies[latencies.len() * 99 / 100]);
     println!(
-        "revocation, publish call to closed socket, {} streaming readers: p50 {p50:?}, p99 {p99:?}",
+        "figure: revocation, publish call to closed socket, {} streaming readers: p50 {p50:?}, p99 {p99:?}",
         latencies.len()
     );
     // The aim is 100 ms on a quiet machine with an optimised build; here other tests run beside.
