@@ -1,6 +1,7 @@
 //! `local up`, `status`, `down` and `clean` as a user runs them, in a root of their own.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test helper that fails fails the test")]
 use std::{
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
@@ -82,11 +83,7 @@ async fn up_twice_status_down_and_up_again() {
     let found: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
     assert!(status.status.success() && found["ready"] == true, "{found:#}");
 
-    // The file is for a shell.
-    let script = format!(". {} && echo $HUB_BOOTSTRAP $HISTORY_URL $CLIENTS_DIR", root.file("hub.env").display());
-    let sourced = Command::new("sh").args(["-c", &script]).output().unwrap();
-    let words = text(&sourced);
-    assert!(words.starts_with("127.0.0.1:") && words.contains(" https://127.0.0.1:"), "{words}");
+    every_name_in_the_environment_leads_where_it_says(&root);
 
     // A part that dies is told of, whatever the files say.
     let pids = root.pids();
@@ -121,6 +118,34 @@ async fn up_twice_status_down_and_up_again() {
     assert_eq!(names_in(&root.file("")), ["deps"]);
 }
 
+/// `hub.env` is for a shell. Each address answers as what it is called, so that no two are mixed up.
+fn every_name_in_the_environment_leads_where_it_says(root: &Root) {
+    const SCRIPT: &str = r#"
+        . "$0"
+        says() { curl -sS --fail --max-time 20 --cacert "$AUTHORITY_TRUST" "$2" | grep "$1" >/dev/null || echo "$2 does not say $1"; }
+        opens() { (: <>"/dev/tcp/${1%%:*}/${1##*:}") 2>&1; }
+        says '"title":"Joint-use hub: authority"' "$AUTHORITY_URL/openapi.json"
+        says '"title":"Intake"' "$INTAKE_URL/openapi.json"
+        says '"title":"History"' "$HISTORY_URL/openapi.json"
+        says '"jointuse.contact-value"' "$REGISTRY_URL/subjects"
+        says '^hub_policy_number' "$HUB_ADMIN_URL/metrics"
+        for address in "$HUB_BOOTSTRAP" ${BROKER_BOOTSTRAP//,/ }; do opens "$address"; done
+        [[ $HUB_BOOTSTRAP != "$BROKER_BOOTSTRAP" ]] || echo "the hub is the broker"
+        psql -qAt "$DATABASE_URL" -c 'SELECT 1 FROM person LIMIT 0' 2>&1
+        # Nobody has clients in an empty stack.
+        [[ $CLIENTS_DIR == "${0%/*}/clients" ]] || echo "CLIENTS_DIR is elsewhere"
+        [[ $HUBCTL_SESSION == "$CLIENTS_DIR"/* ]] || echo "HUBCTL_SESSION is elsewhere"
+    "#;
+    let mut bash = Command::new("bash");
+    // Nothing but what the file says.
+    bash.args(["-uc", SCRIPT]).arg(root.file("hub.env")).env_clear().env("PATH", std::env::var("PATH").unwrap());
+    let sourced = bash.output().unwrap();
+    assert_eq!((sourced.status.success(), text(&sourced).as_str()), (true, ""));
+    // A plain shell takes it, too.
+    let plain = Command::new("sh").args(["-euc", ". \"$0\"; echo \"$CLIENTS_DIR\""]).arg(root.file("hub.env")).output();
+    assert!(Path::new(text(&plain.unwrap()).trim()).is_absolute());
+}
+
 /// What was signed since the backup is not signed over: `up` begins another audit log, and all is well.
 #[tokio::test]
 async fn a_restored_stack_begins_another_audit_log() {
@@ -130,8 +155,13 @@ async fn a_restored_stack_begins_another_audit_log() {
         text(&output)
     };
     good(root.local(&["up", "--empty"]));
-    let backup = root.file("backups/one").display().to_string();
+    let backup = root.file("backups/one.tar.age").display().to_string();
     good(root.local(&["backup", "--out", &backup]));
+    sealed(&std::fs::read(&backup).unwrap());
+    assert_eq!(std::fs::metadata(&backup).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(names_in(&root.file("backups")), ["one.tar.age"], "nothing else is written");
+    assert!(text(&root.local(&["backup", "--out", &backup])).contains("never overwritten"));
+    refusals_change_nothing(&root, &backup);
     // Something that is logged, and signed.
     let (kept, password) = (root.file("run/stack/authority/state/audit-checkpoint"), root.file("password"));
     let before = std::fs::read_to_string(&kept).unwrap();
@@ -155,6 +185,55 @@ async fn a_restored_stack_begins_another_audit_log() {
     assert_eq!((&logs[1]["number"], &logs[1]["former"]), (&2.into(), &signed.into()), "{logs}");
     assert!(!root.file("run/stack/restored").exists());
     good(root.local(&["down"]));
+}
+
+/// Of what is in every data directory, and first in the archive, nothing is to be read.
+fn sealed(backup: &[u8]) {
+    assert!(backup.starts_with(b"age-encryption.org/v1\n-> X25519 "));
+    for word in ["backup_label", "PG_VERSION", "pg_wal", "ustar", "admin-password", "CHECKPOINT"] {
+        assert!(!backup.windows(word.len()).any(|window| window == word.as_bytes()), "{word}");
+    }
+}
+
+/// A backup that cannot be opened, or not to its end, is refused while everything goes on running.
+fn refusals_change_nothing(root: &Root, backup: &str) {
+    let (identity, aside) = (root.file("run/stack/secrets/backup-identity"), root.file("aside"));
+    let data = root.file("run/stack/postgres/data").canonicalize().unwrap();
+    let refused = |from: &str, words: &[&str]| {
+        let output = root.local(&["restore", "--from", from]);
+        let said = text(&output);
+        assert!(!output.status.success() && words.iter().all(|word| said.contains(word)), "{said}");
+        let status = root.local(&["status"]);
+        assert!(status.status.success(), "{}", text(&status));
+        for left in ["restored", "before-restore"] {
+            assert!(!data.with_extension(left).exists(), "{left}");
+        }
+        assert!(!root.file("run/stack/restored").exists());
+    };
+    let path = identity.display().to_string();
+    std::fs::rename(&identity, &aside).unwrap();
+    refused(backup, &[&path, "is not at", "from where you keep it"]);
+    assert!(!identity.exists(), "a restore makes none");
+    // One of another stack, made where there is none.
+    let other = root.file("backups/other.tar.age").display().to_string();
+    assert!(root.local(&["backup", "--out", &other]).status.success());
+    assert_eq!(std::fs::metadata(&identity).unwrap().permissions().mode() & 0o777, 0o600);
+    let recipient = std::fs::read_to_string(&identity).unwrap();
+    let recipient = recipient.lines().next().unwrap().rsplit(' ').next().unwrap();
+    refused(backup, &[backup, &path, recipient, "was not made for"]);
+    std::fs::rename(&aside, &identity).unwrap();
+    std::fs::remove_file(&other).unwrap();
+    // Cut off in its last block, when all of the archive has been unpacked, and changed in the middle.
+    let (whole, broken) = (std::fs::read(backup).unwrap(), root.file("broken").display().to_string());
+    std::fs::write(&broken, &whole[..whole.len() - 20]).unwrap();
+    refused(&broken, &[&broken, "not a whole backup"]);
+    let mut changed = whole;
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    std::fs::write(&broken, changed).unwrap();
+    refused(&broken, &[&broken, "not a whole backup"]);
+    std::fs::write(&broken, "a tar archive of before").unwrap();
+    refused(&broken, &[&broken, "not a whole backup"]);
 }
 
 #[tokio::test]
