@@ -9,13 +9,15 @@ use std::{
 };
 
 use hub_rig::{ALPHA, BETA, CONTACT, MEETING, PASSWORD, Rig, TRANSACTION, assert_same, sealer::hex};
+use serde_json::json;
 use testkit::{
-    clients::{Client, Outcome, Request, Running, run},
+    clients::{Client, Event, Outcome, Request, Running, run},
     kafka::ADMIN,
     net::ConnectionWatch,
 };
 
 const LONG: Duration = Duration::from_secs(60);
+const ALL: [Client; 5] = [Client::Confluent, Client::KafkaJs, Client::Java, Client::KafkaPython, Client::AioKafka];
 /// What librdkafka and the Java client can do and KafkaJS cannot.
 const NEW_PROTOCOL: [Client; 2] = [Client::Confluent, Client::Java];
 
@@ -24,6 +26,8 @@ async fn stock_clients() {
     let mut rig = Rig::secured().await;
     let watch = ConnectionWatch::start(&rig.kafka.client_ports());
     let records = fill_with_everything(&rig).await;
+    lists(&rig).await;
+    nobody_administers(&rig).await;
     byte_for_byte(&rig, records).await;
     new_group_protocol(&rig, records).await;
     commits_and_restarts(&rig, records).await;
@@ -100,13 +104,68 @@ async fn fill_with_everything(rig: &Rig) -> u64 {
     total + 300
 }
 
+/// Lists and descriptions of all topics, of brokers and of offsets: what is granted and nothing else, at the hub's addresses.
+async fn lists(rig: &Rig) {
+    let node = rig.kafka.node_ids()[0];
+    let granted = [CONTACT, TRANSACTION].map(|topic| (topic.to_owned(), json!([0, 1, 2, 3])));
+    let broker = (i64::from(node), "127.0.0.1".to_owned(), Some(i64::from(rig.broker_base + node)));
+    let looks = ALL.map(|client| async move {
+        (client, through(client, &rig.tls(Request::new("metadata", &rig.bootstrap(), ALPHA, PASSWORD))).await)
+    });
+    for (client, outcome) in futures::future::join_all(looks).await {
+        assert!(outcome.success && outcome.errors().is_empty(), "{client:?}: {:?}", outcome.errors());
+        let mut topics: Vec<_> =
+            outcome.of("topic").iter().map(|e| (e.text("topic").to_owned(), e.0["partitions"].clone())).collect();
+        topics.sort_by(|a, b| a.0.cmp(&b.0));
+        assert_eq!(topics, granted, "{client:?}");
+        let brokers: Vec<_> = outcome
+            .of("broker")
+            .iter()
+            .map(|event| (event.number("id").unwrap(), event.text("host").to_owned(), event.number("port")))
+            .collect();
+        assert_eq!(brokers, [broker.clone()], "{client:?}");
+    }
+    let looks = Client::MAIN.map(|client| async move {
+        let request = Request::new("offsets", &rig.bootstrap(), ALPHA, PASSWORD).with("topics", vec![CONTACT]);
+        (client, through(client, &rig.tls(request)).await)
+    });
+    for (client, outcome) in futures::future::join_all(looks).await {
+        assert!(outcome.success && outcome.errors().is_empty(), "{client:?}: {:?}", outcome.errors());
+        let mut offsets: Vec<_> =
+            outcome.of("offsets").iter().map(|e| ["partition", "low", "high"].map(|f| e.number(f).unwrap())).collect();
+        offsets.sort();
+        assert_eq!(offsets, [0, 1, 2, 3].map(|partition| [partition, 0, 75]), "{client:?}");
+    }
+}
+
+/// A topic that a client wants to make is not made, and the client says why: the hub does not offer it.
+async fn nobody_administers(rig: &Rig) {
+    let tries = Client::MAIN.map(|client| async move {
+        let request = Request::new("create_topic", &rig.bootstrap(), ALPHA, PASSWORD).with("topic", "jointuse.more");
+        (client, through(client, &rig.tls(request)).await)
+    });
+    for (client, outcome) in futures::future::join_all(tries).await {
+        assert!(outcome.of("created").is_empty(), "{client:?}");
+        let errors = outcome.errors();
+        assert_eq!(errors.len(), 1, "{client:?}: {:?}", outcome.events);
+        // Their own words for "the server does not know this".
+        let says = match client {
+            Client::Confluent => "UNSUPPORTED_FEATURE",
+            Client::KafkaJs => "KafkaJSServerDoesNotSupportApiKey",
+            _ => "UNSUPPORTED_VERSION",
+        };
+        assert!(errors[0].is_error(says), "{client:?}: {errors:?}");
+    }
+    assert!(rig.admin.topic("jointuse.more").await.unwrap().is_none(), "the topic was made");
+}
+
 async fn byte_for_byte(rig: &Rig, records: u64) {
     let topics = [CONTACT, TRANSACTION];
     let direct = Request::consume(&rig.kafka.bootstrap(), ADMIN, rig.kafka.password(ADMIN), "ju.alpha.direct", &topics);
     let direct = run(Client::Confluent, &rig.tls(direct).max(records), LONG).await.unwrap();
     let expected: Vec<_> = direct.records().iter().map(|record| rig.sealer.opened(record.content())).collect();
     assert_eq!(expected.len() as u64, records);
-    for client in [Client::Confluent, Client::KafkaJs, Client::Java, Client::KafkaPython, Client::AioKafka] {
+    for client in ALL {
         let request = consume(rig, &format!("ju.alpha.equal-{client:?}").to_lowercase(), &topics).max(records);
         let outcome = through(client, &request).await;
         assert_same(client, &outcome, &expected, "all");
@@ -288,25 +347,30 @@ async fn database_away(rig: &mut Rig) {
 async fn hub_killed(rig: &mut Rig) {
     let mut running = Vec::new();
     for client in Client::MAIN {
-        let request = consume(rig, &format!("ju.alpha.killed-{client:?}").to_lowercase(), &[TRANSACTION]).max(2_304);
-        let mut client = Running::start(client, &request).unwrap();
-        let seen = client.until("to read", LONG, |event| event.record().is_some()).await.unwrap();
-        running.push((client, seen));
+        // Not until so many: a group that had to form anew reads again what it had not committed.
+        let request =
+            consume(rig, &format!("ju.alpha.killed-{client:?}").to_lowercase(), &[TRANSACTION]).idle(10 * LONG);
+        let mut reader = Running::start(client, &request).unwrap();
+        let seen = reader.until("to read", LONG, |event| event.record().is_some()).await.unwrap();
+        running.push((client, reader, seen));
     }
     rig.fill(TRANSACTION, 1_000, 400).await;
     rig.hub.kill9();
     rig.fill(TRANSACTION, 1_000, 400).await;
     rig.hub.start_again().unwrap();
     rig.ready().await;
-    for (mut client, seen) in running {
-        let rest = client.finish(LONG).await.unwrap();
-        let mut read: BTreeMap<i32, BTreeSet<i64>> = BTreeMap::new();
-        for record in seen.iter().chain(&rest.events).filter_map(testkit::clients::Event::record) {
-            read.entry(record.partition).or_default().insert(record.offset);
-        }
-        for (partition, offsets) in read {
-            let last = *offsets.last().unwrap();
-            assert_eq!(offsets.len() as i64, last + 1, "a gap in partition {partition}: {:?}", rest.errors());
-        }
+    for (client, mut reader, seen) in running {
+        let place = |event: &Event| event.record().map(|record| (record.partition, record.offset));
+        let mut read: BTreeSet<_> = seen.iter().filter_map(place).collect();
+        let whole = |event: &Event| {
+            read.extend(place(event));
+            read.len() == 2_304
+        };
+        reader
+            .until("to have read all 2304 records", LONG, whole)
+            .await
+            .unwrap_or_else(|e| panic!("{client:?} has {}: {e}", read.len()));
+        let end = reader.stop(LONG).await.unwrap();
+        assert!(end.success, "{client:?}: {:?}", end.errors());
     }
 }

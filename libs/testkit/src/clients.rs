@@ -25,9 +25,9 @@ use crate::{
 pub enum Client {
     /// confluent-kafka for Python (librdkafka).
     Confluent,
-    /// kafka-python; consumes only.
+    /// kafka-python; consumes and lists only.
     KafkaPython,
-    /// aiokafka; consumes only.
+    /// aiokafka; consumes and lists only.
     AioKafka,
     /// KafkaJS.
     KafkaJs,

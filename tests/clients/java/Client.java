@@ -252,8 +252,15 @@ public final class Client {
         emit("done", Map.of("count", count));
     }
 
+    private static Admin adminOf(JsonNode request) {
+        Properties settings = settings(request);
+        // Its default is longer than what a whole call may take here, which the client refuses.
+        settings.putIfAbsent("request.timeout.ms", "10000");
+        return Admin.create(settings);
+    }
+
     private static void metadata(JsonNode request) throws Exception {
-        try (Admin admin = Admin.create(settings(request))) {
+        try (Admin admin = adminOf(request)) {
             Collection<String> asked = request.has("topics") ? topics(request) : admin.listTopics().names().get();
             for (String topic : asked.stream().sorted().toList()) {
                 try {
@@ -300,7 +307,7 @@ public final class Client {
 
     private static void createTopic(JsonNode request) throws Exception {
         String topic = request.get("topic").asText();
-        try (Admin admin = Admin.create(settings(request))) {
+        try (Admin admin = adminOf(request)) {
             admin.createTopics(List.of(new NewTopic(topic, 1, (short) 1))).all().get();
             emit("created", Map.of("topic", topic));
         }

@@ -83,7 +83,10 @@ async function consume (asked) {
     emit('assigned', { partitions })
     for (const { topic, partition, offset } of request.seek || []) consumer.seek({ topic, partition, offset: String(offset) })
   })
-  consumer.on(consumer.events.FETCH, () => { fetches += 1 })
+  consumer.on(consumer.events.FETCH, ({ payload }) => {
+    fetches += 1
+    if (request.fetches) emit('fetch', { took_ms: payload.duration })
+  })
   consumer.on(consumer.events.CRASH, ({ payload }) => {
     emitError(payload.error)
     if (!payload.restart) finish()

@@ -1,4 +1,4 @@
-"""kafka-python and aiokafka reading topics, driven by one JSON argument; see ../README.md."""
+"""kafka-python and aiokafka reading and listing topics, driven by one JSON argument; see ../README.md."""
 
 import asyncio
 import json
@@ -20,14 +20,8 @@ def hexed(value):
     return None if value is None else bytes(value).hex()
 
 
-def settings(request):
-    config = {
-        "bootstrap_servers": request["bootstrap"].split(","),
-        "group_id": request["group"],
-        "auto_offset_reset": request.get("from", "earliest"),
-        "enable_auto_commit": False,
-        "client_id": f"test-{request['client']}",
-    }
+def connection(request):
+    config = {"bootstrap_servers": request["bootstrap"].split(","), "client_id": f"test-{request['client']}"}
     if request.get("login"):
         config |= {
             "security_protocol": "SASL_PLAINTEXT",
@@ -35,7 +29,19 @@ def settings(request):
             "sasl_plain_username": request["login"],
             "sasl_plain_password": request["password"],
         }
-    return config | request.get("settings", {})
+    config |= request.get("settings", {})
+    if request["client"] == "aiokafka" and "ssl_cafile" in config:
+        config["ssl_context"] = ssl.create_default_context(cafile=config.pop("ssl_cafile"))
+    return config
+
+
+def settings(request):
+    config = {
+        "group_id": request["group"],
+        "auto_offset_reset": request.get("from", "earliest"),
+        "enable_auto_commit": False,
+    }
+    return config | connection(request)
 
 
 def emit_record(record):
@@ -93,10 +99,7 @@ def kafka_python(request):
 async def aiokafka(request):
     from aiokafka import AIOKafkaConsumer
 
-    config = settings(request)
-    if "ssl_cafile" in config:
-        config["ssl_context"] = ssl.create_default_context(cafile=config.pop("ssl_cafile"))
-    consumer, ends = AIOKafkaConsumer(*request["topics"], **config), Ends(request)
+    consumer, ends = AIOKafkaConsumer(*request["topics"], **settings(request)), Ends(request)
     await consumer.start()
     try:
         while not ends.reached():
@@ -111,13 +114,49 @@ async def aiokafka(request):
     emit("done", count=ends.count)
 
 
+def emit_cluster(topics, brokers):
+    for name, partitions in sorted(topics):
+        emit("topic", topic=name, partitions=sorted(partitions))
+    for number, host, port in brokers:
+        emit("broker", id=number, host=host, port=port)
+    emit("done", count=0)
+
+
+def kafka_python_metadata(request):
+    from kafka import KafkaAdminClient
+
+    admin = KafkaAdminClient(**connection(request))
+    topics = [(t["name"], [p["partition_index"] for p in t["partitions"]]) for t in admin.describe_topics()]
+    brokers = [(b["broker_id"], b["host"], b["port"]) for b in admin.describe_cluster()["brokers"]]
+    admin.close()
+    emit_cluster(topics, brokers)
+
+
+async def aiokafka_metadata(request):
+    from aiokafka.admin import AIOKafkaAdminClient
+
+    admin = AIOKafkaAdminClient(**connection(request))
+    await admin.start()
+    try:
+        topics = [(t["topic"], [p["partition"] for p in t["partitions"]]) for t in await admin.describe_topics()]
+        brokers = [(b["node_id"], b["host"], b["port"]) for b in (await admin.describe_cluster())["brokers"]]
+    finally:
+        await admin.close()
+    emit_cluster(topics, brokers)
+
+
+OPERATIONS = {
+    ("kafka-python", "consume"): kafka_python,
+    ("kafka-python", "metadata"): kafka_python_metadata,
+    ("aiokafka", "consume"): lambda request: asyncio.run(aiokafka(request)),
+    ("aiokafka", "metadata"): lambda request: asyncio.run(aiokafka_metadata(request)),
+}
+
+
 def main():
     request = json.loads(sys.argv[1])
     try:
-        if request["client"] == "aiokafka":
-            asyncio.run(aiokafka(request))
-        else:
-            kafka_python(request)
+        OPERATIONS[request["client"], request["op"]](request)
     except Exception as error:  # whatever the client throws is the test's matter
         emit_error(error)
         sys.exit(3)
