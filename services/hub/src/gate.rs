@@ -332,8 +332,14 @@ mod tests {
     }
 
     fn gate() -> (Gate, Arc<Hand>) {
+        gate_with(|_| ())
+    }
+
+    fn gate_with(change: impl FnOnce(&mut Snapshot)) -> (Gate, Arc<Hand>) {
         let clock = Arc::new(Hand::default());
-        let policy = Policy::load(snapshot(clock.now())).unwrap();
+        let mut snapshot = snapshot(clock.now());
+        change(&mut snapshot);
+        let policy = Policy::load(snapshot).unwrap();
         (Gate::new(PolicyHandle::fixed(policy), Arc::clone(&clock) as Arc<dyn Clock>), clock)
     }
 
@@ -387,6 +393,23 @@ mod tests {
         assert_eq!(gate.bearer(response), Err(Refusal::TokenMalformed));
         clock.0.store(60, Ordering::Relaxed);
         assert_eq!(gate.bearer(response), Err(Refusal::NoPolicy));
+    }
+
+    #[test]
+    fn a_term_that_ends_ends_the_login_though_the_policy_goes_on() {
+        let (gate, clock) = gate_with(|s| s.grants[0].term.until = s.issued_at + TimeDelta::seconds(30));
+        let guard = gate.admit("ju-sub-reads-2").unwrap();
+        guard.permit("jointuse.contact", None).unwrap();
+        // When the watch over the connection wakes up.
+        assert_eq!(guard.check().unwrap(), clock.now() + TimeDelta::seconds(30));
+        clock.0.store(29, Ordering::Relaxed);
+        guard.permit("jointuse.contact", None).unwrap();
+        clock.0.store(30, Ordering::Relaxed);
+        assert!(gate.open());
+        for no in [guard.check().unwrap_err(), gate.admit("ju-sub-reads-2").unwrap_err()] {
+            assert_eq!((no.refusal, no.rules.as_str()), (Refusal::Subscription, "term-running"));
+        }
+        assert_eq!(guard.permit("jointuse.contact", None).unwrap_err(), Refusal::Subscription);
     }
 
     #[test]

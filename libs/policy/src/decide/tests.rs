@@ -108,6 +108,12 @@ fn everything_in_order_is_permitted_and_the_permit_says_why() {
 }
 
 #[test]
+fn a_permit_ends_with_the_term_when_that_ends_before_the_policy() {
+    let until = now() + TimeDelta::seconds(30);
+    assert_eq!(deliver(|s| s.grants[0].term.until = until).unwrap().valid_until(), until);
+}
+
+#[test]
 fn each_broken_condition_is_named() {
     for membership in [
         Membership::None,
