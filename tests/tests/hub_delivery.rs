@@ -4,18 +4,19 @@
 
 mod hub_rig;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use hub_rig::{ALPHA, CONTACT, PASSWORD, Rig, TRANSACTION, assert_same, company};
 use jointuse::Membership;
 use serde_json::{Value, json};
 use testkit::{
-    clients::{Client, Record, Request, Running, run},
+    clients::{Client, Event, Record, Request, Running, run},
     kafka::ADMIN,
 };
 
 const LONG: Duration = Duration::from_secs(60);
 const ALL: [Client; 5] = [Client::Confluent, Client::KafkaJs, Client::Java, Client::KafkaPython, Client::AioKafka];
+const LEVELS: [&str; 2] = ["read_committed", "read_uncommitted"];
 /// Who stays a member, and who does not.
 const STAYS: &str = "beta";
 const LEAVES: &str = "gamma";
@@ -129,18 +130,21 @@ async fn counted(rig: &Rig) {
 
 /// Consumers get past a tail of which nothing leaves, do not spin there, and get what comes next at once.
 async fn behind_what_is_withheld(rig: &Rig) {
-    let gone: Vec<Value> = (0..4).flat_map(|p| (0..50).map(move |n| record(p, n * 17, LEAVES))).collect();
-    for chunk in gone.chunks(50) {
+    // In two partitions the first record stays, in two none does.
+    let who = |p: usize, n: usize| if p < 2 && n == 0 { STAYS } else { LEAVES };
+    let tail: Vec<Value> = (0..4).flat_map(|p| (0..50).map(move |n| record(p, n * 17, who(p, n)))).collect();
+    for chunk in tail.chunks(50) {
         produce(rig, Client::Confluent, TRANSACTION, "lz4", chunk.to_vec(), &[]).await;
     }
     let mut running = Vec::new();
     for client in ALL {
         let group = format!("ju.alpha.behind-{client:?}").to_lowercase();
         let request = Request::consume(&rig.bootstrap(), ALPHA, PASSWORD, &group, &[TRANSACTION]);
-        running.push((client, Running::start(client, &rig.tls(request).idle(3 * LONG)).unwrap()));
+        let request = rig.tls(request).idle(3 * LONG).with("fetches", true);
+        running.push((client, Running::start(client, &request).unwrap()));
     }
     // They have found the end when the hub has withheld all from each.
-    let all = (gone.len() * ALL.len()) as f64;
+    let all = ((tail.len() - 2) * ALL.len()) as f64;
     testkit::wait::until("all clients to reach the end", LONG, async || {
         let label = [("topic", TRANSACTION), ("reason", "publisher")];
         (rig.metric("hub_withheld_records_total", &label).await >= all).then_some(())
@@ -154,10 +158,22 @@ async fn behind_what_is_withheld(rig: &Rig) {
     assert!(fetches < 120.0, "{fetches} fetches in five seconds behind a withheld tail");
     produce(rig, Client::Confluent, TRANSACTION, "none", (0..4).map(|p| record(p, 1, STAYS)).collect(), &[]).await;
     for (client, running) in &mut running {
-        let seen = running.until("to get a record", LONG, |event| event.record().is_some()).await.unwrap();
-        let records: Vec<_> = seen.iter().filter_map(testkit::clients::Event::record).collect();
+        let behind = |event: &Event| event.record().is_some_and(|record| record.offset >= 50);
+        let seen = running.until("to get a record behind the tail", LONG, behind).await.unwrap();
+        let records: Vec<_> = seen.iter().filter_map(Event::record).collect();
         assert!(records.iter().all(|record| by(record, STAYS)), "{client:?}");
+        if *client == Client::KafkaJs {
+            fetched_at_once(&seen);
+        }
     }
+}
+
+/// KafkaJS asks again at once for every offset that it was not told of: so it must have been told of all those withheld.
+/// At the end a fetch of its waits half a second, however many of those there are.
+fn fetched_at_once(seen: &[Event]) {
+    let took: Vec<i64> = seen.iter().filter(|e| e.kind() == "fetch").filter_map(|e| e.number("took_ms")).collect();
+    let at_once = took.iter().filter(|ms| **ms < 250).count();
+    assert!((1..=20).contains(&at_once), "KafkaJS's fetches on its way behind 200 withheld records took {took:?} ms");
 }
 
 /// Committed and aborted transactions, mixed, at both isolation levels.
@@ -172,30 +188,73 @@ async fn transactions(rig: &Rig) {
         let more = [("transaction", end), ("transactional_id", id.as_str())];
         produce(rig, Client::Confluent, topic, "zstd", records, &more).await;
     }
-    for level in ["read_committed", "read_uncommitted"] {
+    let mut direct = Vec::new();
+    for level in LEVELS {
         let settings = json!({ "isolation.level": level });
-        let request = Request::consume(
-            &rig.kafka.bootstrap(),
-            ADMIN,
-            rig.kafka.password(ADMIN),
-            &format!("ju.alpha.tx-direct-{level}"),
-            &[topic],
-        );
-        let request = rig.tls(request).with("settings", settings.clone()).with("until_end", true);
+        let group = format!("ju.alpha.tx-direct-{level}");
+        let request = Request::consume(&rig.kafka.bootstrap(), ADMIN, rig.kafka.password(ADMIN), &group, &[topic]);
+        let request = rig.tls(request).with("settings", settings).with("until_end", true);
         let outcome = run(Client::Confluent, &request, LONG).await.unwrap();
         let everything: Vec<Record> =
             outcome.records().iter().map(|record| rig.sealer.opened(record.content())).collect();
         assert!(everything.len() > start, "{level}");
-        let expected: Vec<Record> = everything.into_iter().filter(stays).collect();
-        for client in [Client::Confluent, Client::Java] {
-            let group = format!("ju.alpha.tx-{level}-{client:?}").to_lowercase();
-            let request = Request::consume(&rig.bootstrap(), ALPHA, PASSWORD, &group, &[topic])
-                .with("settings", settings.clone())
-                .max(expected.len() as u64);
-            let outcome = run(client, &rig.tls(request), LONG).await.unwrap();
+        direct.push(everything.into_iter().filter(stays).collect::<Vec<_>>());
+    }
+    let [committed, all] = &direct[..] else { panic!("two levels") };
+    assert!(all.len() > committed.len(), "nothing was aborted");
+    for (level, expected) in LEVELS.into_iter().zip([committed, all]) {
+        let begun = rig.sql("SELECT now()").await;
+        let readers = ALL.map(|client| async move {
+            (client, run(client, &isolated(rig, client, level, expected.len()), LONG).await.unwrap())
+        });
+        for (client, outcome) in futures::future::join_all(readers).await {
             let seen: Vec<_> = outcome.records().iter().map(|r| (r.partition, r.offset, r.value.clone())).collect();
             let wanted: Vec<_> = expected.iter().map(|r| (r.partition, r.offset, r.value.clone())).collect();
             assert_eq!(seen, wanted, "{client:?} {level}: {:?}", outcome.errors());
+            assert!(outcome.success && outcome.errors().is_empty(), "{client:?} {level}: {:?}", outcome.errors());
         }
+        aborted_are_disclosed(rig, &begun, level, committed, all).await;
     }
+}
+
+/// A reader of so many records at this level of isolation, in its own words.
+fn isolated(rig: &Rig, client: Client, level: &str, records: usize) -> Request {
+    let group = format!("ju.alpha.tx-{level}-{client:?}").to_lowercase();
+    let request = Request::consume(&rig.bootstrap(), ALPHA, PASSWORD, &group, &[TRANSACTION]);
+    let request = match client {
+        Client::Confluent | Client::Java => request.with("settings", json!({ "isolation.level": level })),
+        Client::KafkaPython | Client::AioKafka => request.with("settings", json!({ "isolation_level": level })),
+        Client::KafkaJs => request.with("consumer", json!({ "readUncommitted": level == "read_uncommitted" })),
+    };
+    rig.tls(request).max(records as u64)
+}
+
+/// What was aborted went to the clients all the same, which leave it out themselves or do not: every one of these records
+/// lies in a range of each reader since then, and is counted there.
+async fn aborted_are_disclosed(rig: &Rig, since: &str, level: &str, committed: &[Record], all: &[Record]) {
+    testkit::wait::until("reservations to be settled", LONG, async || {
+        (rig.sql("SELECT count(*) FROM disclosure WHERE open").await == "0").then_some(())
+    })
+    .await
+    .unwrap();
+    let place = |record: &Record| (record.partition, record.offset);
+    let given: BTreeSet<_> = committed.iter().map(place).collect();
+    // Up to the last record that a reader of either level waits for; behind it, it may have stopped before.
+    let went = |record: &&Record| given.range(place(record)..).any(|(partition, _)| *partition == record.partition);
+    let gone: Vec<_> = all.iter().filter(went).map(place).collect();
+    let aborted: Vec<String> =
+        gone.iter().filter(|place| !given.contains(place)).map(|(p, offset)| format!("({p}, {offset})")).collect();
+    assert!(aborted.len() >= 4, "{aborted:?}");
+    let rows = format!("FROM disclosure d WHERE d.at >= '{since}' AND d.topic = '{TRANSACTION}' AND d.delivered > 0");
+    let without = rig
+        .sql(&format!(
+            "SELECT count(*) FROM (VALUES {}) a (p, o) WHERE (SELECT count(*) {rows} AND d.partition = a.p \
+             AND a.o BETWEEN d.first_offset AND d.last_offset) < {}",
+            aborted.join(", "),
+            ALL.len()
+        ))
+        .await;
+    assert_eq!(without, "0", "{level}: aborted records that some reader's disclosures do not tell of");
+    let told: usize = rig.sql(&format!("SELECT sum(d.delivered) {rows}")).await.parse().unwrap();
+    assert!(told >= gone.len() * ALL.len(), "{level}: {told} records told of, {} times {} went", gone.len(), ALL.len());
 }
