@@ -4,6 +4,7 @@ mod hub_rig;
 
 use std::time::Duration;
 
+use bus::{Compression, ProduceOptions, Producer, Record};
 use chrono::Utc;
 use hub_rig::{
     ALPHA, CONTACT, DEADLINE, PASSWORD, Rig, TRANSACTION,
@@ -15,7 +16,15 @@ use store::Store;
 use testkit::{
     clients::{Client, Event, Request, Running, run},
     kafka::{ADMIN, Kafka},
+    raw::Raw,
     wait,
+};
+use wire::{
+    messages::{
+        FetchRequest, TopicName,
+        fetch_request::{FetchPartition, FetchTopic},
+    },
+    protocol::StrBytes,
 };
 
 const LONG: Duration = Duration::from_secs(60);
@@ -115,6 +124,13 @@ async fn a_record_opens_where_it_was_put_and_nowhere_else() {
         assert_eq!(withheld(&rig, "envelope").await - before, moved, "{client:?}");
     }
     assert!(rig.metric("hub_opened_records_total", &[]).await >= 6.0);
+    // In quarantine is each of them, once, however many have read on past it.
+    let rows =
+        "SELECT count(*), count(DISTINCT (topic, partition, record_offset)), min(reason), max(reason) FROM quarantined";
+    assert_eq!(rig.sql(rows).await, format!("{moved}|{moved}|envelope|envelope"));
+    let elsewhere = format!("SELECT count(*) FROM quarantined WHERE topic <> '{CONTACT}' OR partition <> 1");
+    assert_eq!(rig.sql(&elsewhere).await, "2", "copied to another topic, and to another partition");
+    assert_eq!(rig.metric("hub_quarantined_total", &[("reason", "envelope")]).await, moved);
     let log = std::fs::read_to_string(rig.hub.log()).unwrap();
     assert!(log.contains("a broken record is withheld") && !log.contains("at home"), "{log}");
 }
@@ -152,6 +168,73 @@ async fn plain_records_are_accepted_and_envelopes_among_them_opened() {
     assert_eq!(data(&seen), expected);
     assert_eq!(rig.metric("hub_opened_records_total", &[]).await, ways.len() as f64);
     assert_eq!(withheld(&rig, "unsealed").await, 0.0);
+}
+
+/// A batch takes a thousand times the bytes unpacked: readers that ask for much and take nothing are given it one after the other, as
+/// far as memory reaches, and are left in the end; who reads gets everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_stays_bounded_when_small_batches_unpack_to_much() {
+    const MEBIBYTE: usize = 1 << 20;
+    const RECORDS: usize = 300;
+    let memory = 16 * MEBIBYTE;
+    let rig = Rig::start(
+        Kafka::builder(),
+        &[
+            ("HUB__KEYS__UNSEALED", "accept"),
+            ("HUB__LIMITS__MEMORY_BYTES", &memory.to_string()),
+            ("HUB__LIMITS__STALL_SECONDS", "2"),
+        ],
+    )
+    .await;
+    let options = ProduceOptions {
+        compression: Compression::Zstd,
+        linger: Duration::from_millis(100),
+        ..ProduceOptions::default()
+    };
+    let producer = Producer::new(&rig.admin_config(), "tests", options).unwrap();
+    // One in ten is sealed, so that each batch has to be written anew.
+    let envelope = sealed(&rig, HOME, b"sealed").await;
+    let plain = [b"\0\0\0\0\x01".as_slice(), &vec![0; 90_000]].concat();
+    let record = |n: usize| {
+        let value = if n.is_multiple_of(10) { envelope.clone() } else { plain.clone() };
+        let mut record = Record::new(CONTACT, id(HOME.key), value);
+        record.partition = Some(HOME.partition);
+        record.headers = vec![("publisher".into(), "gamma".into()), ("kind".into(), "contact".into())];
+        record
+    };
+    for result in producer.send_all((0..RECORDS).map(record).collect()).await {
+        result.unwrap();
+    }
+    let before = peak(&rig);
+    let partition = FetchPartition::default().with_partition(HOME.partition).with_partition_max_bytes(16 << 20);
+    let topic = FetchTopic::default().with_topic(TopicName(StrBytes::from_static_str(CONTACT)));
+    let fetch = FetchRequest::default()
+        .with_max_wait_ms(100)
+        .with_min_bytes(1)
+        .with_max_bytes(16 << 20)
+        .with_topics(vec![topic.with_partitions(vec![partition])]);
+    let address = format!("127.0.0.1:{}", rig.broker_base + rig.kafka.node_ids()[0]);
+    let mut idle = Vec::new();
+    for _ in 0..6 {
+        let mut raw = Raw::login(&address, ALPHA, PASSWORD).await;
+        raw.send(&fetch, 11).await;
+        idle.push(raw);
+    }
+    let request = consume(&rig, "reads").idle(5 * LONG);
+    let mut reader = Running::start(Client::Confluent, &request).unwrap();
+    let seen = reader.until_records(RECORDS, LONG).await;
+    assert_eq!(seen.iter().filter(|event| event.record().is_some()).count(), RECORDS);
+    assert!(rig.refusals("stalled").await >= 1.0, "what unpacks to 27 MB went into sockets that nobody reads");
+    // Bytes granted, a batch for each reader and for each thread, and what an allocator keeps.
+    let grown = peak(&rig).saturating_sub(before);
+    assert!(grown < memory + 32 * MEBIBYTE, "{} MiB", grown / MEBIBYTE);
+}
+
+/// Most memory that the hub was resident in, bytes.
+fn peak(rig: &Rig) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", rig.hub.pid().unwrap())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
 #[tokio::test(flavor = "multi_thread")]

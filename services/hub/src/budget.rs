@@ -27,7 +27,21 @@ struct Idle {
 
 /// A grant of bytes; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Lease(#[expect(dead_code, reason = "held for its drop")] Option<OwnedSemaphorePermit>);
+pub(crate) struct Lease(Option<OwnedSemaphorePermit>);
+
+impl Lease {
+    /// Bytes that it grants.
+    fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) * UNIT
+    }
+
+    /// Gives back what is beyond `size`.
+    pub(crate) fn shrink(&mut self, size: usize) {
+        let Some(held) = &mut self.0 else { return };
+        // What is split off is dropped.
+        drop(held.split(held.num_permits().saturating_sub(size.div_ceil(UNIT))));
+    }
+}
 
 impl Budget {
     /// At most `total` bytes in flight; idle buffers of at most `keep` bytes together are kept.
@@ -41,6 +55,21 @@ impl Budget {
     pub(crate) async fn lease(&self, size: usize) -> Lease {
         let units = u32::try_from(size.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.units);
         Lease(Arc::clone(&self.bytes).acquire_many_owned(units).await.ok())
+    }
+
+    /// Brings a lease up to `size` bytes, as far as there are some that nobody waits for; says how many it grants then. It
+    /// does not wait: who waits for more while holding some may wait for somebody who does the same.
+    pub(crate) fn grow(&self, lease: &mut Lease, size: usize) -> usize {
+        let lacks = size.saturating_sub(lease.bytes()).div_ceil(UNIT).min(self.bytes.available_permits());
+        if let Ok(lacks) = u32::try_from(lacks)
+            && let Ok(more) = Arc::clone(&self.bytes).try_acquire_many_owned(lacks)
+        {
+            match &mut lease.0 {
+                Some(held) => held.merge(more),
+                none => *none = Some(more),
+            }
+        }
+        lease.bytes()
     }
 
     /// An empty buffer of at least that capacity: the smallest kept one that fits.
@@ -108,6 +137,24 @@ mod tests {
         assert!(waits.is_err(), "11 of 10 units were granted");
         drop(first);
         let _all = budget.lease(usize::MAX).await;
+    }
+
+    #[tokio::test]
+    async fn leases_grow_by_what_nobody_waits_for() {
+        let budget = Budget::new(10 * UNIT, 0);
+        let mut first = budget.lease(2 * UNIT).await;
+        assert_eq!(budget.grow(&mut first, 5 * UNIT), 5 * UNIT);
+        assert_eq!(budget.grow(&mut first, UNIT), 5 * UNIT, "a lease does not shrink by growing");
+        let mut second = budget.lease(UNIT).await;
+        assert_eq!(budget.grow(&mut second, 100 * UNIT), 5 * UNIT, "the rest");
+        let soon = std::time::Duration::from_millis(20);
+        let waits = budget.lease(3 * UNIT);
+        tokio::pin!(waits);
+        assert!(tokio::time::timeout(soon, &mut waits).await.is_err(), "11 of 10 units were granted");
+        first.shrink(3 * UNIT);
+        assert_eq!(budget.grow(&mut second, 100 * UNIT), 5 * UNIT, "what was given back is promised");
+        first.shrink(UNIT);
+        waits.await;
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod stops;
 mod terms;
 
 pub(crate) use benches::Benches;
-pub(crate) use passage::{Passed, Source, Trouble, Workbench, pass};
+pub(crate) use passage::{Passed, Source, Trouble, Workbench, is_packed, pass};
 pub(crate) use programs::Programs;
 pub(crate) use reason::{Reason, Withheld};
 pub(crate) use stops::{StopList, Stops};

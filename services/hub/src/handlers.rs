@@ -25,6 +25,7 @@ use wire::{
 };
 
 use crate::{
+    budget::Lease,
     conn::{End, io::Frame},
     gate::Guard,
     hub::Hub,
@@ -101,7 +102,7 @@ pub(crate) fn request(ask: Ask<'_>, reauth: &Mutex<Reauth>) -> Result<Step, End>
 }
 
 /// Handles the broker's answer.
-pub(crate) async fn answer(told: Told<'_>, due: Due, runs: &mut Runs) -> Result<Answer, End> {
+pub(crate) async fn answer(told: Told<'_>, due: Due, runs: &mut Runs, lease: &mut Lease) -> Result<Answer, End> {
     let Told { api, head, body, .. } = told;
     let answer = match due {
         Due::AsItIs => Ok(Answer::Same),
@@ -109,7 +110,7 @@ pub(crate) async fn answer(told: Told<'_>, due: Due, runs: &mut Runs) -> Result<
         Due::DescribeCluster => metadata::describe_cluster(&told).await,
         Due::Metadata(asked) => metadata::answer(&told, *asked).await,
         Due::FindCoordinator(asked) => groups::coordinators(&told, asked).await,
-        Due::Fetch(asked) => fetch::answer(&told, asked, runs).await,
+        Due::Fetch(asked) => fetch::answer(&told, asked, runs, lease).await,
         Due::Describe(asked) => groups::described(&told, asked),
         Due::ListOffsets(asked) => offsets::listed(&told, asked),
         Due::LeaderEpoch(asked) => offsets::epochs(&told, asked),

@@ -5,6 +5,7 @@
 //! there are, and which of them must be waited for, is decided in [`crate::runs`].
 
 pub(crate) mod leaves;
+mod quarantine;
 
 use std::{
     collections::HashMap,
@@ -21,6 +22,7 @@ use store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+pub(crate) use self::quarantine::Broken;
 use crate::metrics::Metrics;
 
 /// Most hand-ins in one transaction.
@@ -64,6 +66,7 @@ impl std::error::Error for NotDurable {}
 
 struct Entry {
     rows: Vec<Row>,
+    broken: Vec<Broken>,
     durable: Option<oneshot::Sender<bool>>,
 }
 
@@ -79,13 +82,13 @@ impl Ledger {
         (Self(sender), Writer { store, queue, metrics, check, owed: HashMap::new() })
     }
 
-    /// Answers when the rows are durable.
-    pub(crate) async fn record(&self, rows: Vec<Row>) -> Result<(), NotDurable> {
-        if rows.is_empty() {
+    /// Answers when the rows, and which records are broken, are durable.
+    pub(crate) async fn record(&self, rows: Vec<Row>, broken: Vec<Broken>) -> Result<(), NotDurable> {
+        if rows.is_empty() && broken.is_empty() {
             return Ok(());
         }
         let (durable, done) = oneshot::channel();
-        self.0.send(Entry { rows, durable: Some(durable) }).await.map_err(|_| NotDurable)?;
+        self.0.send(Entry { rows, broken, durable: Some(durable) }).await.map_err(|_| NotDurable)?;
         match done.await {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(NotDurable),
@@ -95,12 +98,12 @@ impl Ledger {
     /// Hands a row in ahead of need; the receiver tells when it is durable. `None` when the writer is behind.
     pub(crate) fn ahead(&self, row: Row) -> Option<oneshot::Receiver<bool>> {
         let (durable, done) = oneshot::channel();
-        self.0.try_send(Entry { rows: vec![row], durable: Some(durable) }).ok().map(|()| done)
+        self.0.try_send(Entry { rows: vec![row], broken: Vec::new(), durable: Some(durable) }).ok().map(|()| done)
     }
 
     /// Corrects a row, some time; when the writer is too far behind the row stays open, which tells too much, never too little.
     pub(crate) fn correct(&self, row: Row) {
-        let _ = self.0.try_send(Entry { rows: vec![row], durable: None });
+        let _ = self.0.try_send(Entry { rows: vec![row], broken: Vec::new(), durable: None });
     }
 }
 
@@ -149,9 +152,19 @@ impl Writer {
         }
         let columns = Columns::of(rows.values());
         let began = Instant::now();
-        let outcome = self.store.run_tx("disclose", move |conn| columns.upsert(conn)).await;
+        let mut broken: Vec<Broken> = entries.iter_mut().flat_map(|entry| std::mem::take(&mut entry.broken)).collect();
+        broken.sort_unstable();
+        broken.dedup();
+        let write = move |conn: &mut PgConnection| {
+            columns.upsert(conn)?;
+            quarantine::note(conn, &broken)
+        };
+        let outcome = self.store.run_tx("disclose", write).await;
         match &outcome {
-            Ok(()) => self.metrics.disclosed(rows.len(), began.elapsed()),
+            Ok(new) => {
+                self.metrics.disclosed(rows.len(), began.elapsed());
+                new.iter().for_each(|((topic, reason), count)| self.metrics.quarantined(topic, reason, *count));
+            }
             Err(error) => {
                 tracing::error!(%error, rows = rows.len(), "disclosures could not be made durable: deliveries are refused");
                 // Before anyone is refused for it: readiness must not lag behind what clients see.

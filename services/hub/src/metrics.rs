@@ -31,8 +31,11 @@ pub(crate) enum Name {
     DeliveredRecords,
     /// Records that did not leave, by topic and reason.
     WithheldRecords,
-    /// Records that left with items blanked, by topic.
+    /// Records found broken for the first time, by topic and reason.
+    Quarantined,
+    /// Records that left opened, by topic.
     OpenedRecords,
+    /// Records that left with items blanked, by topic.
     BlankedRecords,
     /// From the decision to the closed connection.
     Revocation,
@@ -54,6 +57,7 @@ impl Metric for Name {
             Self::DeliveredBytes => "hub_delivered_bytes_total",
             Self::DeliveredRecords => "hub_delivered_records_total",
             Self::WithheldRecords => "hub_withheld_records_total",
+            Self::Quarantined => "hub_quarantined_total",
             Self::OpenedRecords => "hub_opened_records_total",
             Self::BlankedRecords => "hub_blanked_records_total",
             Self::Revocation => "hub_revocation_seconds",
@@ -75,6 +79,7 @@ impl Metric for Name {
             Self::DeliveredBytes => "Bytes of record sets delivered, by topic",
             Self::DeliveredRecords => "Records delivered, by topic",
             Self::WithheldRecords => "Records of granted topics that were withheld, by topic and reason",
+            Self::Quarantined => "Records found broken, each once however often it is read, by topic and reason",
             Self::OpenedRecords => "Records delivered that were opened, by topic",
             Self::BlankedRecords => "Records delivered with items blanked that were not granted, by topic",
             Self::Revocation => "From the decision that ended a grant to the closed connection",
@@ -96,6 +101,7 @@ pub(crate) struct Metrics {
     delivered_bytes: Counter<u64>,
     delivered_records: Counter<u64>,
     withheld_records: Counter<u64>,
+    quarantined: Counter<u64>,
     opened_records: Counter<u64>,
     blanked_records: Counter<u64>,
     revocation: Histogram<f64>,
@@ -116,6 +122,7 @@ impl Metrics {
             delivered_bytes: Name::DeliveredBytes.counter(),
             delivered_records: Name::DeliveredRecords.counter(),
             withheld_records: Name::WithheldRecords.counter(),
+            quarantined: Name::Quarantined.counter(),
             opened_records: Name::OpenedRecords.counter(),
             blanked_records: Name::BlankedRecords.counter(),
             revocation: Name::Revocation.seconds(),
@@ -174,6 +181,12 @@ impl Metrics {
                 counter.add(count, &[KeyValue::new("topic", topic.to_owned())]);
             }
         }
+    }
+
+    /// Records were found broken that were not known to be.
+    pub(crate) fn quarantined(&self, topic: &str, reason: &str, count: u64) {
+        let labels = [KeyValue::new("topic", topic.to_owned()), KeyValue::new("reason", reason.to_owned())];
+        self.quarantined.add(count, &labels);
     }
 
     /// A live connection was closed by a decision.

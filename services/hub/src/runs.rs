@@ -14,7 +14,10 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 use wire::batch::Extent;
 
-use crate::ledger::{Ledger, Row};
+use crate::{
+    delivery::Reason,
+    ledger::{Broken, Ledger, Row},
+};
 
 /// How many answers of the present size are reserved ahead, at most to the end of the partition.
 const AHEAD: i64 = 8;
@@ -27,10 +30,19 @@ pub(crate) struct Leaving {
     pub(crate) extent: Extent,
     /// Records within the extent that do not leave.
     pub(crate) withheld: u64,
+    /// Those of them that are broken.
+    pub(crate) broken: Vec<(i64, Reason)>,
     /// One past the partition's last offset.
     pub(crate) end: i64,
     /// Numbers up to which the stop lists were whole: what was decided, and what reaches persons.
     pub(crate) restrictions: (u64, u64),
+}
+
+impl Leaving {
+    fn broken(&self) -> impl Iterator<Item = Broken> {
+        let (topic, partition) = (self.permit.topic(), self.partition);
+        self.broken.iter().map(move |&(offset, reason)| Broken { topic: topic.clone(), partition, offset, reason })
+    }
 }
 
 /// All runs of a connection.
@@ -176,7 +188,9 @@ impl Runs {
                 waits.push((key, through, one.extent.last));
             }
         }
-        if self.ledger.record(rows).await.is_ok() {
+        let broken: Vec<Broken> = leaving.iter().flat_map(Leaving::broken).collect();
+        let recorded = self.ledger.record(rows, broken).await.is_ok();
+        if recorded {
             for (key, through, last) in waits {
                 if let Some(run) = self.open.get_mut(&key) {
                     run.durable = through;
@@ -184,7 +198,7 @@ impl Runs {
                 }
             }
         }
-        leaving.iter().map(|one| self.leave(one)).collect()
+        leaving.iter().map(|one| (recorded || one.broken.is_empty()) && self.leave(one)).collect()
     }
 
     /// Counts records as delivered if their row is durable, and moves its bound on.

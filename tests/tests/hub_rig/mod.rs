@@ -4,7 +4,12 @@
 
 pub mod sealer;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use authority_api::{RestrictionSigner, SigningKey, SnapshotSigner};
 use bus::{
@@ -103,13 +108,8 @@ impl Rig {
             testkit::dir::write_secret(&path, content).unwrap();
             path
         };
-        let admin_config = KafkaConfig {
-            bootstrap: kafka.bootstrap(),
-            login: ADMIN.into(),
-            password_file: SecretFile::new(secret("admin", kafka.password(ADMIN))),
-            security: trust.as_ref().map_or(Security::SaslPlaintext, |_| Security::SaslSsl),
-            trust_file: trust.clone(),
-        };
+        let admin_password = secret("admin", kafka.password(ADMIN));
+        let admin_config = admin_config(kafka.bootstrap(), &admin_password, trust.as_ref());
         let admin = Controller::new(&admin_config, "tests", Duration::from_secs(30)).unwrap();
         let replication = i16::try_from(kafka.node_ids().len()).unwrap();
         let mut topics = Vec::new();
@@ -185,6 +185,11 @@ impl Rig {
         rig.publish(|_| ()).await;
         rig.ready().await;
         rig
+    }
+
+    /// How the broker's administrator connects.
+    pub fn admin_config(&self) -> KafkaConfig {
+        admin_config(self.kafka.bootstrap(), &self.dir.path().join("admin"), self.trust.as_ref())
     }
 
     /// The request of a stock client, to the hub or to the broker, in TLS if they speak it.
@@ -360,6 +365,16 @@ impl Stops {
         let (entries, root) = (self.list.len(), self.list.root());
         let expires_at = issued_at + self.validity;
         self.signer.sign(Head { sequence: self.sequence, issued_at, expires_at, entries, root }.encode())
+    }
+}
+
+fn admin_config(bootstrap: String, password_file: &Path, trust: Option<&PathBuf>) -> KafkaConfig {
+    KafkaConfig {
+        bootstrap,
+        login: ADMIN.into(),
+        password_file: SecretFile::new(password_file),
+        security: trust.map_or(Security::SaslPlaintext, |_| Security::SaslSsl),
+        trust_file: trust.cloned(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, io, time::Duration};
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use wire::{
     WireError,
@@ -134,19 +134,48 @@ pub(crate) async fn read_rest<R: AsyncRead + Unpin>(
     Ok(buffer)
 }
 
-/// Writes all of it, or gives up when the client takes nothing for `patience`.
+/// So many bytes, or what is left, a client has to take within its patience: memory is held for it meanwhile, which others
+/// wait for.
+const PACE: usize = 1 << 20;
+
+/// How a client keeps up.
+struct Pace {
+    patience: Duration,
+    until: Instant,
+    taken: usize,
+}
+
+impl Pace {
+    fn new(patience: Duration) -> Self {
+        Self { patience, until: Instant::now() + patience, taken: 0 }
+    }
+
+    /// Waits for a write, as long as the pace allows.
+    async fn step(&mut self, write: impl Future<Output = io::Result<usize>>) -> Result<usize, End> {
+        let n = match timeout_at(self.until, write).await {
+            Ok(Ok(0)) => return Err(End::ClientClosed),
+            Ok(Ok(n)) => n,
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => return Err(End::Refused(Refusal::Stalled)),
+        };
+        self.taken += n;
+        if self.taken >= PACE {
+            *self = Self::new(self.patience);
+        }
+        Ok(n)
+    }
+}
+
+/// Writes all of it, or gives up on a client that does not keep the pace.
 pub(crate) async fn write_client<W: AsyncWrite + Unpin>(
     socket: &mut W,
     mut bytes: &[u8],
     patience: Duration,
 ) -> Result<(), End> {
+    let mut pace = Pace::new(patience);
     while !bytes.is_empty() {
-        match timeout(patience, socket.write(bytes)).await {
-            Ok(Ok(0)) => return Err(End::ClientClosed),
-            Ok(Ok(n)) => bytes = bytes.get(n..).unwrap_or_default(),
-            Ok(Err(error)) => return Err(error.into()),
-            Err(_) => return Err(End::Refused(Refusal::Stalled)),
-        }
+        let n = pace.step(socket.write(bytes)).await?;
+        bytes = bytes.get(n..).unwrap_or_default();
     }
     flush_client(socket, patience).await
 }
@@ -166,13 +195,9 @@ pub(crate) async fn write_pieces<W: AsyncWrite + Unpin>(
     patience: Duration,
 ) -> Result<(), End> {
     let mut pieces = Pieces(pieces.into());
+    let mut pace = Pace::new(patience);
     while pieces.has_remaining() {
-        match timeout(patience, socket.write_buf(&mut pieces)).await {
-            Ok(Ok(0)) => return Err(End::ClientClosed),
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(error.into()),
-            Err(_) => return Err(End::Refused(Refusal::Stalled)),
-        }
+        pace.step(socket.write_buf(&mut pieces)).await?;
     }
     flush_client(socket, patience).await
 }
@@ -261,5 +286,18 @@ mod tests {
         let (mut hub, _client) = tokio::io::duplex(4);
         let end = write_client(&mut hub, b"more than four", Duration::from_millis(30)).await;
         assert!(matches!(end, Err(End::Refused(Refusal::Stalled))));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_a_byte_now_and_then_is_left() {
+        let (mut hub, mut client) = tokio::io::duplex(1);
+        tokio::spawn(async move {
+            let mut now_and_then = tokio::time::interval(Duration::from_millis(5));
+            while client.read_u8().await.is_ok() {
+                now_and_then.tick().await;
+            }
+        });
+        let end = write_client(&mut hub, &[7; 4096], Duration::from_millis(60)).await;
+        assert!(matches!(end, Err(End::Refused(Refusal::Stalled))), "4 KiB would take 20 seconds");
     }
 }

@@ -170,9 +170,9 @@ impl Down<'_> {
     /// Brings one answer of the broker to the client. Its memory is granted before it is read.
     async fn answer(&mut self, head: RequestHead, api: &'static Api, due: Due) -> Result<(), End> {
         let (prefix, length) = read_prefix(&mut self.upstream, self.hub.limits.answer).await?;
-        // What is written anew stands beside what came; it is bounded by as much (`limits.fetch_bytes`), but for one batch.
+        // What is written anew stands beside what came and is no longer, unless it was compressed: then the lease is to grow.
         let copies = if matches!(&due, Due::Fetch(_)) { 2 } else { 1 };
-        let _lease = self.hub.budget.lease((PREFIX + length) * copies).await;
+        let mut lease = self.hub.budget.lease((PREFIX + length) * copies).await;
         let buffer = self.hub.budget.buffer(PREFIX + length);
         let buffer = read_rest(&mut self.upstream, prefix, length, buffer).await?;
         if frame::response_correlation(buffer.get(PREFIX..).unwrap_or_default()) != Ok(head.correlation) {
@@ -186,7 +186,7 @@ impl Down<'_> {
         let whole = buffer.freeze();
         let body = whole.slice(PREFIX..);
         let told = Told { hub: self.hub, guard: self.guard, session: self.session, api, head: &head, body: &body };
-        let answer = handlers::answer(told, due, &mut self.runs).await?;
+        let answer = handlers::answer(told, due, &mut self.runs, &mut lease).await?;
         drop(body);
         match answer {
             Answer::Same => match whole.try_into_mut() {

@@ -2,10 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::Workbench;
+use super::{Workbench, passage::KEEP};
 
-/// Most that an idle workbench may hold on to, in bytes.
-const KEEP: usize = 4 << 20;
 /// Most idle workbenches.
 const IDLE: usize = 16;
 

@@ -16,6 +16,8 @@ use super::{
 
 /// Keys of so many records are looked up together.
 const LOOK_AHEAD: usize = 64;
+/// Most that an idle workbench may hold on to, in bytes.
+pub(super) const KEEP: usize = 4 << 20;
 
 /// The records of one partition, as a broker gave them.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +40,8 @@ pub(crate) struct Passed {
     pub(crate) more: bool,
     /// Records that do not leave.
     pub(crate) withheld: Withheld,
+    /// Those of them that are not as they should be: where, and why.
+    pub(crate) broken: Vec<(i64, Reason)>,
     /// Records that were opened.
     pub(crate) opened: u64,
     /// Records with something blanked.
@@ -78,10 +82,22 @@ impl Workbench {
         Self { decompressor: Decompressor::new(limit), unpacked: Vec::new(), scratch: Scratch::new(), out: Vec::new() }
     }
 
+    /// Lets go of a large batch's bytes: who waits with it, for keys, holds no more than what is to leave.
+    fn rest(&mut self) {
+        if self.unpacked.capacity() > KEEP {
+            self.unpacked = Vec::new();
+        }
+    }
+
     /// Bytes that it holds on to.
     pub(crate) fn holds(&self) -> usize {
         self.unpacked.capacity() + self.out.capacity()
     }
+}
+
+/// Whether a batch of the record set is compressed, as far as batches can be told apart.
+pub(crate) fn is_packed(records: &[u8]) -> bool {
+    batch::batches(records).map_while(Result::ok).any(|batch| Compression::of(&batch) != Ok(Compression::None))
 }
 
 /// Passes a record set on under these terms and these stop lists. New batches are put into the workbench while that holds
@@ -97,6 +113,7 @@ pub(crate) fn pass(
     let begin = bench.out.len();
     let mut judge = Judge::new(source, terms, means);
     let outcome = batches(source.records, &mut judge, bench, room, &mut passed);
+    bench.rest();
     // All of the set was looked at, so that everything that is missing is asked for at once.
     let outcome = judge.settled().and(outcome);
     match outcome {
@@ -200,6 +217,9 @@ fn one(
             if let Err(reason) = written {
                 judge.note(reason, offset);
                 counts.withheld.add(reason, 1);
+                if !reason.is_lawful() {
+                    counts.broken.push((offset, reason));
+                }
                 rewrite.withhold();
             }
         }
@@ -218,12 +238,14 @@ fn one(
             passed.withheld.merge(counts.withheld);
             passed.opened += counts.opened;
             passed.blanked += counts.blanked;
+            passed.broken.append(&mut counts.broken);
             Ok((output, counts.withheld.total()))
         }
         Err(error) => {
             tracing::error!(base_offset = batch.base_offset, %error, "a batch cannot be read: it is withheld");
             let all = u64::from(batch.records());
             passed.withheld.add(Reason::Batch, all);
+            passed.broken.push((batch.base_offset, Reason::Batch));
             let output = records::skip(bytes, out).map_err(Trouble::Corrupt)?;
             Ok((Some(output), all))
         }
@@ -233,6 +255,7 @@ fn one(
 #[derive(Debug, Default)]
 struct Counts {
     withheld: Withheld,
+    broken: Vec<(i64, Reason)>,
     opened: u64,
     blanked: u64,
 }

@@ -1,7 +1,7 @@
 //! Why records do not leave: one closed list.
 
 /// Why a record was withheld; the text is the metric's label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(usize)]
 pub(crate) enum Reason {
     /// Its publisher is no member now.

@@ -25,6 +25,7 @@ use wire::{
 pub(super) use self::request::request;
 use super::{Answer, Told, Trouble, metadata, topic_error};
 use crate::{
+    budget::Lease,
     delivery::{self, Means, Passed, Source, StopList, Terms, Workbench},
     hub::Hub,
     refusal::Refusal,
@@ -60,12 +61,13 @@ struct Passing<'a> {
 }
 
 impl Passing<'_> {
-    fn leaving(&self) -> Leaving {
+    fn leaving(&mut self) -> Leaving {
         Leaving {
             permit: Arc::clone(&self.permit),
             partition: self.partition.index,
             extent: self.extent,
             withheld: self.passed.withheld.total(),
+            broken: std::mem::take(&mut self.passed.broken),
             end: self.partition.high_watermark,
             restrictions: self.restrictions,
         }
@@ -84,7 +86,12 @@ struct Without<'a> {
     later: Vec<&'a PartitionView>,
 }
 
-pub(super) async fn answer(told: &Told<'_>, asked: Asked, runs: &mut Runs) -> Result<Answer, Trouble> {
+pub(super) async fn answer(
+    told: &Told<'_>,
+    asked: Asked,
+    runs: &mut Runs,
+    lease: &mut Lease,
+) -> Result<Answer, Trouble> {
     let view = FetchView::scan(told.api, told.head.version, told.body)?;
     let snapshot = told.guard.snapshot();
     let mut without = Without::default();
@@ -106,12 +113,13 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked, runs: &mut Runs) -> Re
     }
     let stops = told.hub.stops.current(told.hub.gate.now());
     let mut bench = told.hub.benches.take();
-    let passing = match &stops {
-        Some(stops) => prepare(told, candidates, stops, &mut bench, &mut without).await,
+    let room = room(told, &candidates, lease);
+    let mut passing = match &stops {
+        Some(stops) => prepare(told, candidates, stops, (&mut bench, room), &mut without).await,
         None => unstopped(told, candidates, &mut without),
     };
     // Written down before the bytes leave; what is not written down does not leave, and clients try again.
-    let leaving = passing.iter().map(Passing::leaving).collect::<Vec<_>>();
+    let leaving = passing.iter_mut().map(Passing::leaving).collect::<Vec<_>>();
     let durable = runs.deliver(&leaving, told.hub.gate.now()).await;
     if !durable.contains(&true) && (durable.contains(&false) || without.denied.iter().any(|(_, error)| *error == AGAIN))
     {
@@ -137,6 +145,7 @@ pub(super) async fn answer(told: &Told<'_>, asked: Asked, runs: &mut Runs) -> Re
     }
     // The workbench goes back without its output, which is the answer's now.
     let made = Bytes::from(std::mem::take(&mut bench.out));
+    lease.shrink(told.body.len() + made.len());
     told.hub.benches.put(bench);
     for (p, durable) in passing.into_iter().zip(durable) {
         if !durable {
@@ -196,12 +205,24 @@ fn judge<'a>(
     Ok(candidates)
 }
 
+/// How many bytes may be written anew for an answer. What is not compressed needs no more than what came, for which there is
+/// a lease; of what is, so much is unpacked as the lease can be made to hold, and the rest is left for the next fetch.
+fn room(told: &Told<'_>, candidates: &[Candidate<'_>], lease: &mut Lease) -> usize {
+    let most = usize::try_from(told.hub.limits.fetch_bytes).unwrap_or(usize::MAX);
+    let records = |p: &PartitionView| told.body.get(p.records.clone()).unwrap_or_default();
+    if !candidates.iter().any(|(partition, ..)| delivery::is_packed(records(partition))) {
+        return most;
+    }
+    let came = told.body.len();
+    told.hub.budget.grow(lease, came + most).saturating_sub(came).min(most)
+}
+
 /// Makes of each partition's records what may leave. What is missing for it, of all partitions, is asked for at once.
 async fn prepare<'a>(
     told: &Told<'_>,
     candidates: Vec<Candidate<'a>>,
     stops: &StopList,
-    bench: &mut Workbench,
+    (bench, room): (&mut Workbench, usize),
     without: &mut Without<'a>,
 ) -> Vec<Passing<'a>> {
     let mut passing = Vec::with_capacity(candidates.len());
@@ -222,7 +243,6 @@ async fn prepare<'a>(
         }
     };
     bench.out = told.hub.budget.buffer(candidates.iter().map(|(partition, ..)| partition.records.len()).sum()).into();
-    let room = usize::try_from(told.hub.limits.fetch_bytes).unwrap_or(usize::MAX);
     let mut waiting = candidates;
     while !waiting.is_empty() {
         let (mut lacking, mut schemas) = (Vec::new(), Vec::new());
