@@ -3,7 +3,8 @@
 mod intake_rig;
 
 use intake_rig::{DEADLINE, Publisher, Rig, acquisition, said};
-use jointuse::Kind;
+use jointuse::{Kind, records::Text};
+use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use testkit::stack::{Name, Stack};
 
@@ -46,6 +47,7 @@ async fn imports() {
     only_publications_publish(&rig, &career).await;
     eight_is_the_same_however_it_comes(&rig, &career).await;
     duplicates(&rig, &career).await;
+    renamed_columns(&rig, &career).await;
     broken_files(&career).await;
     whole_files_are_refused(&rig, &career).await;
     a_dry_run_changes_nothing(&rig, &career).await;
@@ -203,6 +205,51 @@ async fn duplicates(rig: &Rig, career: &Publisher) {
     }
 }
 
+/// An export of Sansan whose administrator gave columns names of their own.
+async fn renamed_columns(rig: &Rig, career: &Publisher) {
+    let file = "人物ID;企業名;名字;名;e-mail;FAX;名刺交換日;展示会\r\n\
+        p-1;株式会社改名;改名;一;one@renamed.example;=03-0000-0000;2024/02/29;1\r\n\
+        p-2;;改名;二;two at renamed;;2024/02/29;\r\n\
+        p-3;株式会社改名;改名;三;three@renamed.example;;2024/03/01;\r\n";
+    let form = |mapping: Option<&str>| {
+        let purpose = json!({"purpose": "group-services-guidance"}).to_string();
+        let form = Form::new().text("format", "sansan-csv").text("acquisition", purpose);
+        let form = mapping.iter().fold(form, |form, mapping| form.text("mapping", (*mapping).to_owned()));
+        form.part("file", Part::text(file).file_name("cards"))
+    };
+    let names = "'企業名' = 'organisation'\n'名字' = 'name.family'\n";
+    let mapping = format!("delimiter = ';'\n[columns]\n{names}'FAX' = 'none'\n");
+    let before = rig.count(Kind::Contact).await;
+    let told = career.file("", form(Some(&mapping))).await;
+    assert_eq!(told.said(), ["2 accepted", "3 refused email:email", "4 accepted"]);
+    assert_eq!((&told.summary["ignored_columns"], &told.summary["complete"]), (&json!([8]), &json!(true)));
+    let lying = rig.lying(Kind::Contact).await;
+    assert_eq!(lying.len(), before + 2);
+    let published = lying.iter().find(|record| record.key == told.ids()[0]).unwrap();
+    let published = rig.contact(published, "persol-career").await;
+    let text = |text: &Text| text.as_ref().map(|text| text.expose().clone());
+    let said = [&published.organisation, &published.name.unwrap().family, &published.fax].map(text);
+    assert_eq!(said, [Some("株式会社改名".to_owned()), Some("改名".to_owned()), None]);
+    assert_eq!(published.acquisition.source, "sansan-csv", "the preset says it");
+    // What the mapping does not name means what the preset says, and the reference is the same.
+    let mapping = format!("delimiter = ';'\n[columns]\n{names}");
+    let told = career.file("", form(Some(&mapping))).await;
+    assert_eq!(told.said(), ["2 refused fax:telephone", "3 refused email:email", "4 unchanged"]);
+    for (mapping, expected) in [
+        (None, (Some("columns"), None)),
+        (Some(mapping.replace("'organisation'", "'none'")), (Some("columns"), None)),
+        (
+            Some(mapping.replace("'organisation'", "'salary'")),
+            (None, Some("the mapping's entry 1 names no field of a contact")),
+        ),
+    ] {
+        let (status, problem) = career.refused(form(mapping.as_deref())).await;
+        let found = (problem["rule"].as_str(), problem["detail"].as_str().filter(|_| problem["rule"].is_null()));
+        assert_eq!((status, found), (422, expected), "{problem}");
+    }
+    assert_eq!(rig.count(Kind::Contact).await, before + 2);
+}
+
 async fn broken_files(career: &Publisher) {
     let taro = line("=1+1", "破損", "一", "one@broken.example", "", "2024/02/29");
     let formula = line("見本", "破損", "二", "=cmd@broken.example", "@03-0000-0000", "2024/02/29");
@@ -258,8 +305,8 @@ async fn whole_files_are_refused(rig: &Rig, career: &Publisher) {
     }
     let utf16: Vec<u8> = [0xFF, 0xFE].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect();
     assert_eq!(refused("eight-csv", Some(&usual), utf16).await.0, "encoding");
-    let euc = encoded("euc_jp", &text).await;
-    assert!(["encoding", "columns"].contains(&refused("eight-csv", Some(&usual), euc).await.0.as_str()));
+    let (rule, problem) = refused("eight-csv", Some(&usual), encoded("euc_jp", &text).await).await;
+    assert_eq!((rule.as_str(), problem["line"].as_u64()), ("encoding", Some(1)), "{problem}");
     assert_eq!(refused("eight-csv", Some(&usual), b"a,b\r\n1,2\r\n".to_vec()).await.0, "columns");
     let (rule, problem) = refused("eight-csv", None, text.clone().into_bytes()).await;
     assert_eq!((rule.as_str(), &problem["fields"]), ("acquisition-missing", &json!(["acquisition.purpose"])));

@@ -78,7 +78,7 @@ pub struct Preset {
     pub source: Option<String>,
     /// Separator.
     pub delimiter: u8,
-    /// The header is the first row with one name of each group.
+    /// The header is the first row with one name of each group; a mapping adds its names for the groups' fields.
     pub header: Vec<Vec<String>>,
     /// Column names ([`normalise::key`]) with their field; `None` for what is known and not shared.
     columns: HashMap<String, Option<Field>>,
@@ -150,16 +150,25 @@ impl Preset {
                         .map_err(|_| MappingError::Field { position: position + 1 })?,
                 ),
             };
-            if field.is_some() {
-                mapped.push(vec![name.clone()]);
-            }
             preset.columns.insert(normalise::key(&name), field);
+            mapped.extend(field.map(|field| (name, field)));
         }
-        // With a mapping the header is known by the mapped columns; for a preset's own columns, by those of the preset.
-        if preset.header.is_empty() {
-            preset.header = mapped;
-        }
+        preset.header = self.header_with(mapped);
         Ok(preset)
+    }
+
+    /// By what the header is known when these columns are mapped: each counts for every group that asks for its field, as a
+    /// column may have been renamed. A preset that asks for none is then known by the mapped columns, all of them.
+    fn header_with(&self, mapped: Vec<(String, Field)>) -> Vec<Vec<String>> {
+        if self.header.is_empty() {
+            return mapped.into_iter().map(|(name, _)| vec![name]).collect();
+        }
+        let with = |group: &Vec<String>| {
+            let asked: Vec<Field> = group.iter().filter_map(|name| self.column(name).flatten()).collect();
+            let renamed = mapped.iter().filter(|(name, field)| asked.contains(field) && !group.contains(name));
+            group.iter().chain(renamed.map(|(name, _)| name)).cloned().collect()
+        };
+        self.header.iter().map(with).collect()
     }
 
     /// What a column of that name means: `None` unknown, `Some(None)` known and not shared.

@@ -232,3 +232,41 @@ fn a_mapping_says_what_columns_mean() {
         assert_eq!(generic.with_mapping(bad).unwrap_err().to_string(), said);
     }
 }
+
+#[test]
+fn a_mapping_renames_what_a_preset_knows_its_header_by() {
+    let sansan = Preset::named("sansan-csv").unwrap();
+    let text = "人物ID,企業名,名字,名,連絡先,名刺交換日\r\n\
+        p-1,株式会社見本,見本,太郎,taro@mihon.example,2024/02/29\r\n";
+    let over = |columns: &str| {
+        let preset = sansan.with_mapping(&format!("[columns]\n{columns}")).unwrap();
+        rows_of(&preset, text.as_bytes(), 64, false).map(|(rows, _)| rows)
+    };
+    let all = "'企業名' = 'organisation'\n'名字' = 'name.family'\n'連絡先' = 'email'\n";
+    let rows = over(all).unwrap();
+    let taro = contact(candidates(&rows)[0]);
+    let said = |text: &jointuse::records::Text| text.as_ref().map(|text| text.expose().clone());
+    assert_eq!(candidates(&rows)[0].contact, judge(Kind::Contact).contact_id("p-1"), "the preset's own columns stay");
+    assert_eq!(
+        (said(&taro.organisation), said(&taro.email)),
+        (Some("株式会社見本".into()), Some("taro@mihon.example".into()))
+    );
+    // The field counts, not that a column is mapped; and each group is asked for.
+    for (columns, expected) in [
+        (
+            all.replace("'name.family'", "'name.given'"),
+            "会社名 or 企業名, 姓 or 氏名 or lastName, e-mail or メール or メールアドレス or email or 連絡先",
+        ),
+        (
+            all.replace("'organisation'", "'none'"),
+            "会社名, 姓 or 氏名 or lastName or 名字, e-mail or メール or メールアドレス or email or 連絡先",
+        ),
+    ] {
+        let refused = over(&columns).unwrap_err();
+        assert_eq!(refused, HeaderError::NotFound { encoding: "UTF-8", expected: expected.into() });
+    }
+    // What a mapping does not name is known as before.
+    let preset = sansan.with_mapping("[columns]\n'企業名' = 'organisation'\n'会社名' = 'organisation'\n").unwrap();
+    assert!(preset.is_header(&["会社名", "氏名", "email"].map(str::to_owned)));
+    assert_eq!(preset.header[0], ["会社名", "企業名"]);
+}
