@@ -7,6 +7,7 @@ use std::{
 
 use diesel::{
     ExecuteCopyFromDsl as _, ExpressionMethods as _, Insertable, PgConnection, QueryDsl as _, RunQueryDsl as _,
+    connection::SimpleConnection as _,
     copy_from, sql_query,
     sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Uuid as SqlUuid},
 };
@@ -14,7 +15,7 @@ use store::{Store, StoreError};
 use uuid::Uuid;
 
 use super::{
-    erased,
+    PLANS, erased,
     schema::{published, superseded},
 };
 use crate::judge::Id;
@@ -106,6 +107,7 @@ pub async fn look_up(store: &Store, topic: i16, digests: Vec<(Id, Id)>) -> Resul
     let digests = Arc::new(digests);
     store
         .read("published_look_up", move |conn| {
+            conn.batch_execute(PLANS)?;
             let ids: Vec<Uuid> = digests.iter().map(|(id, _)| Uuid::from_bytes(*id)).collect();
             let known = known(conn, topic, &ids)?;
             let differs = |(id, digest): &&(Id, Id)| known.get(id).is_some_and(|known| known.fingerprint != *digest);
@@ -160,6 +162,7 @@ pub async fn record(store: &Store, changes: Changes) -> Result<(), StoreError> {
 const COPY_FROM: usize = 32;
 
 fn write(conn: &mut PgConnection, changes: &Changes, copy: bool) -> Result<(), StoreError> {
+    conn.batch_execute(PLANS)?;
     let rest = erased::without(conn, changes)?;
     let changes = rest.as_ref().unwrap_or(changes);
     if copy && changes.new.len() >= COPY_FROM {
