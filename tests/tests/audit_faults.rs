@@ -30,10 +30,16 @@ use testkit::{
     wait::until,
 };
 
+const CONTACT: &str = "0123456789abcdef0123456789abcdef";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tampering_is_found() {
-    let mut rig = Rig::start(Stack::builder().policy_validity(20, 2)).await;
+    let builder = Stack::builder().env(Name::Authority, "AUTHORITY__ERASURES__FORGOTTEN_BY", "[]");
+    let builder = builder.env(Name::Authority, "AUTHORITY__ERASURES__HEARD_WITHIN_MS", "200");
+    let mut rig = Rig::start(builder.policy_validity(20, 2)).await;
     let auditor = Auditor::sign_in(&rig.stack).await;
+    let restriction = json!({ "measure": "use", "reach": "contact", "contacts": [CONTACT], "reason": "a request" });
+    let _: Value = rig.first.post("/v1/restrictions", &restriction).await.unwrap();
     let mut kept = Vec::new();
     for id in ["alpha", "beta", "gamma", "delta"] {
         rig.company(id).await;
@@ -266,6 +272,8 @@ async fn a_restored_database(rig: &mut Rig, auditor: &Auditor) {
     assert_eq!(rig.sql("SELECT max(size) FROM audit_checkpoint").await.unwrap(), before);
     // Decided while nothing could be signed.
     rig.company("zeta").await;
+    let question = json!({ "contacts": [CONTACT], "reason": "a request" });
+    let _: Value = rig.first.post("/v1/disclosures/questions", &question).await.unwrap();
     another_log(rig, auditor, newest).await;
 }
 
@@ -322,6 +330,35 @@ async fn another_log(rig: &mut Rig, before: &Auditor, signed: u64) {
     assert_eq!((code, &report["findings"]), (0, &json!([])), "{report}");
     registered(&first, "delta");
     assert_eq!(auditor.verify(&first, &[]).0, 1, "the new key is not the old log's");
+    erasing_in_both(rig, before, &auditor).await;
+}
+
+/// An erasure reaches the log that was put aside, and what the new one carried on of it.
+async fn erasing_in_both(rig: &Rig, before: &Auditor, auditor: &Auditor) {
+    let about = async |table: &str| {
+        let sql = format!(
+            "SELECT count(*) FROM {table} WHERE convert_from(payload, 'UTF8') LIKE '%{CONTACT}%' AND \
+            convert_from(payload, 'UTF8') NOT LIKE '%erasure.ask%'"
+        );
+        rig.sql(&sql).await.unwrap().trim().parse::<u64>().unwrap()
+    };
+    let tables = ["audit_1.audit_opening", "audit_opening"];
+    assert_eq!((about(tables[0]).await, about(tables[1]).await), (2, 1), "a restriction and a question");
+    let erasure = json!({ "contacts": [CONTACT], "reason": "principal-request" });
+    let asked: Value = rig.first.post("/v1/erasures", &erasure).await.unwrap();
+    let path = format!("/v1/erasures/{}", asked["id"].as_str().unwrap());
+    until("the erasure", DEADLINE, async || {
+        rig.first.get::<Value>(&path).await.ok().filter(|erasure| erasure.get("next").is_none())
+    })
+    .await
+    .unwrap();
+    assert_eq!((about(tables[0]).await, about(tables[1]).await), (0, 0));
+    auditor.covered(&rig.stack).await;
+    let first = before.verify(&auditor.export_log(&rig.stack, "first-erased", Some(1)), &[]);
+    let second = auditor.verify(&auditor.export(&rig.stack, "second-erased"), &[]);
+    for ((code, report), closed) in [first, second].into_iter().zip([1, 1]) {
+        assert_eq!((code, &report["closed"], &report["findings"]), (0, &json!(closed), &json!([])), "{report}");
+    }
 }
 
 /// Clients that register companies as fast as they can, while the authority is killed again and again.

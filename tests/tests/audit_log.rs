@@ -1,6 +1,8 @@
 //! The audit log of a real authority: whatever was decided is in it, it proves so to others' code, members cosign it, and
 //! forgetting leaves it valid.
 
+#[path = "audit_rig/about_people.rs"]
+mod about_people;
 mod audit_rig;
 mod authority_rig;
 
@@ -11,13 +13,14 @@ use audit::{
     cosign::cosign,
     keys::{KeyKind, SignerKey},
 };
-use audit_rig::{Auditor, check_without_our_code, log_size, payload, told};
+use audit_rig::{Auditor, Exported, check_without_our_code, payload, told};
 use authority_api::{
     AuthorityClient,
     audit::{Cosigned, Cosigner, NewCosigner},
+    erasure::Erasure,
     types::Role,
 };
-use authority_rig::{Rig, because, grant, new_company, no, notice, refused};
+use authority_rig::{DEADLINE, Rig, because, grant, new_company, no, notice, refused};
 use chrono::Utc;
 use jointuse::Kind;
 use serde::Serialize;
@@ -25,12 +28,16 @@ use serde_json::{Value, json};
 use testkit::{
     paths,
     process::{Launch, run},
-    stack::{Operator, Stack},
+    stack::{Name, Operator, Stack},
+    wait::until,
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_of_an_authority() {
-    let rig = Rig::start(Stack::builder().policy_validity(20, 2)).await;
+    // Nobody else here keeps anything of contacts, or keys.
+    let builder = Stack::builder().env(Name::Authority, "AUTHORITY__ERASURES__FORGOTTEN_BY", "[]");
+    let builder = builder.env(Name::Authority, "AUTHORITY__ERASURES__HEARD_WITHIN_MS", "200");
+    let rig = Rig::start(builder.policy_validity(20, 2)).await;
     let auditor = Auditor::sign_in(&rig.stack).await;
     let early = auditor.covered(&rig.stack).await;
     every_change_leaves_an_entry(&rig).await;
@@ -40,7 +47,8 @@ async fn the_log_of_an_authority() {
     members_cosign(&rig, &auditor).await;
     the_command_line_proves(&rig, &auditor, &early).await;
     the_database_holds(&rig).await;
-    forgetting_leaves_it_valid(&rig, &auditor).await;
+    about_people::a_restriction_that_was_moved_is_found(&rig, &auditor).await;
+    about_people::erasing_takes_openings_along(&rig, &auditor).await;
 }
 
 /// Changes something and sees that the log grew by more than a policy that follows.
@@ -72,6 +80,21 @@ impl Changes<'_> {
             async { client.post::<_, Value>(&path, body).await.unwrap_or_else(|error| panic!("{path}: {error}")) };
         self.grows("POST", route, call).await
     }
+}
+
+/// Contacts; who is erased in the end, as the contact of a person, and who is not.
+const LEAVING: &str = "0123456789abcdef0123456789abcdef";
+const STAYING: &str = "00112233445566778899aabbccddeeff";
+const PERSON: &str = "8e31c6a0-6d0c-4f0a-9a3e-0d5c4f2b1a88";
+
+/// Waits until an erasure is done.
+async fn erased(rig: &Rig, asked: &Value) {
+    let path = format!("/v1/erasures/{}", asked["id"].as_str().unwrap());
+    until("the erasure", DEADLINE, async || {
+        rig.first.get::<Erasure>(&path).await.ok().filter(|erasure| erasure.next.is_none())
+    })
+    .await
+    .unwrap();
 }
 
 /// Routes that change nothing that is decided, and why.
@@ -128,14 +151,17 @@ async fn every_change_leaves_an_entry(rig: &Rig) {
     let id = proposed["id"].as_str().unwrap();
     changes.post(second, "/v1/audit/cosigners/{id}/confirm", id, &why).await;
     changes.post(first, "/v1/audit/cosigners/{id}/remove", id, &why).await;
-    let contact = "0123456789abcdef0123456789abcdef";
-    let restriction = json!({ "measure": "use", "reach": "contact", "contacts": [contact], "reason": "a request" });
+    let restriction =
+        json!({ "measure": "use", "reach": "contact", "contacts": [LEAVING, STAYING], "reason": "a request" });
     let made = changes.post(first, "/v1/restrictions", "", &restriction).await;
     changes.post(second, "/v1/restrictions/{id}/lift", &made["ids"][0].to_string(), &why).await;
-    let question = json!({ "contacts": [contact], "reason": "a request" });
+    let question = json!({ "contacts": [LEAVING, STAYING], "reason": "a request" });
     changes.post(first, "/v1/disclosures/questions", "", &question).await;
-    let erasure = json!({ "contacts": [contact], "reason": "principal-request" });
-    changes.post(first, "/v1/erasures", "", &erasure).await;
+    let question = json!({ "person": PERSON, "reason": "a request" });
+    changes.post(first, "/v1/disclosures/questions", "", &question).await;
+    let erasure = json!({ "contacts": ["f".repeat(32)], "reason": "principal-request" });
+    let asked = changes.post(first, "/v1/erasures", "", &erasure).await;
+    erased(rig, &asked).await;
     registry_changes(&mut changes).await;
     operator_changes(&mut changes).await;
 
@@ -219,6 +245,21 @@ async fn the_record_of_activities_is_the_log(rig: &Rig, auditor: &Auditor) {
     // What was asked for is committed to in full.
     let asked = said.iter().find(|said| said["action"] == "subscription.request").unwrap();
     assert_eq!(asked["details"]["items"], json!(["person.name"]));
+    let details = |action: &str, place: usize| {
+        let found = said.iter().filter(|said| said["action"] == action).nth(place);
+        found.unwrap_or_else(|| panic!("{action}"))["details"].clone()
+    };
+    let rows: Vec<Value> = auditor.client.get("/v1/restrictions").await.unwrap();
+    assert_eq!((details("restriction.lift", 0), details("restriction.add", 1)), (rows[0].clone(), rows[1].clone()));
+    assert_eq!(details("restriction.add", 0)["contact"], json!(LEAVING));
+    assert_eq!(details("disclosures.ask", 0)["contacts"], json!([LEAVING, STAYING]));
+    assert_eq!(details("disclosures.ask", 1)["person"], json!(PERSON));
+    let asked = details("erasure.ask", 0);
+    assert_eq!((&asked["contacts"], &asked["asked_by"]), (&json!(["f".repeat(32)]), &json!("first")));
+    let erasures: Vec<Erasure> = auditor.client.get("/v1/erasures").await.unwrap();
+    let path = format!("/v1/erasures/{}/certificate", erasures[0].id);
+    let certificate: Value = auditor.client.get(&path).await.unwrap();
+    assert_eq!(details("erasure.certify", 0), json!({ "certificate": certificate, "openings_erased": 0 }));
 }
 
 /// Roots, proofs, commitments and signatures, by code that is not ours.
@@ -376,7 +417,7 @@ async fn the_command_line_proves(rig: &Rig, auditor: &Auditor, early: &SignedChe
     let folder = rig.stack.directory().join("since");
     let done = auditor.hubctl(&["audit", "export", "--out", &folder.display().to_string(), "--from", &from]);
     assert!(done.status.success(), "{}", told(&done));
-    let (code, report) = auditor.verify(&audit_rig::Exported { folder }, &["--from", &from, "--since", &file]);
+    let (code, report) = auditor.verify(&Exported { folder }, &["--from", &from, "--since", &file]);
     assert_eq!((code, &report["from"]), (0, &json!(early.claims().size)), "{report}");
     assert_eq!((&report["opened"], &report["verified"]), (&json!(0), &json!(auditor.checkpoint().await.claims().size)));
 }
@@ -398,16 +439,4 @@ async fn the_database_holds(rig: &Rig) {
     }
     let sql = "UPDATE audit_cosigner SET confirmed_by = proposed_by WHERE confirmed_by IS NOT NULL";
     assert!(rig.sql(sql).await.unwrap_err().to_string().contains("audit_cosigner_four_eyes"));
-}
-
-async fn forgetting_leaves_it_valid(rig: &Rig, auditor: &Auditor) {
-    rig.sql("DELETE FROM audit_opening WHERE index IN (3, 5, 9)").await.unwrap();
-    auditor.covered(&rig.stack).await;
-    let exported = auditor.export(&rig.stack, "forgotten");
-    let (code, report) = auditor.verify(&exported, &[]);
-    assert_eq!((code, &report["closed"]), (0, &json!(3)), "{report}");
-    assert_eq!(report["verified"], report["entries"]);
-    assert!(report["entries"].as_u64().unwrap() <= log_size(&rig.stack).await);
-    let found = check_without_our_code(&exported, &[&auditor.log], &[], &[]).await;
-    assert_eq!(found["wrong"], json!([]));
 }

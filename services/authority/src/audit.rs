@@ -19,8 +19,8 @@ use utoipa_axum::router::OpenApiRouter;
 pub(crate) use identity::Identity;
 pub(crate) use intake::Intake;
 pub(crate) use kept::Kept;
-pub(crate) use logs::{BeginError, Begun, begin, current};
-pub(crate) use record::{activity, snapshot};
+pub(crate) use logs::{BeginError, Begun, begin, current, forget};
+pub(crate) use record::{activities, snapshot};
 pub(crate) use signer::{Signer, SignerParts};
 
 use crate::state::AppState;

@@ -93,6 +93,17 @@ pub(super) fn note_in_full(
     activity::record_in_full(conn, activity::Step { at, operator: Some(by), action, subject, reason: "" }, &details)
 }
 
+/// Writes the activity of a decision about contacts or persons, who are named in its details alone.
+pub(super) fn note_about(
+    conn: &mut PgConnection,
+    step: activity::Step<'_>,
+    details: &impl serde::Serialize,
+    about: Vec<String>,
+) -> Result<(), StoreError> {
+    let details = serde_json::to_value(details).map_err(|_| StoreError::Mapping("parameter"))?;
+    activity::record_all(conn, &[activity::Full { step, details, about }])
+}
+
 /// Reads without deciding.
 pub(super) async fn read<T, F>(app: &App, name: &'static str, mut f: F) -> Result<T, Problem>
 where

@@ -14,8 +14,13 @@ use runtime::{Problem, extract::Json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::decide::note;
-use crate::{auth::Operator, db::questions, error::Refusal, state::AppState};
+use super::decide::note_about;
+use crate::{
+    auth::Operator,
+    db::{activity::Step, questions},
+    error::Refusal,
+    state::AppState,
+};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(ask_disclosures))
@@ -50,7 +55,10 @@ async fn ask_disclosures(
     let (person, mut contacts): (_, BTreeSet<ContactId>) = (new.person, new.contacts.iter().cloned().collect());
     let ask = move |conn: &mut PgConnection| -> Result<_, Refusal> {
         questions::add(conn, question, &new, &by, now)?;
-        note(conn, now, &by, "disclosures.ask", &question.to_string(), &new.reason)?;
+        let (subject, reason) = (question.to_string(), new.reason.trim());
+        let step = Step { at: now, operator: Some(&by), action: "disclosures.ask", subject: &subject, reason };
+        let about = new.contacts.iter().map(ToString::to_string).chain(new.person.map(|person| person.to_string()));
+        note_about(conn, step, &new, about.collect())?;
         Ok(questions::erased(conn, &new.contacts, new.person)?)
     };
     let erased = app.store.run_tx("disclosures_ask", ask).await?;

@@ -12,8 +12,13 @@ use runtime::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::decide::{note, read};
-use crate::{auth::Operator, db, error::Refusal, state::AppState};
+use super::decide::{note_about, read};
+use crate::{
+    auth::Operator,
+    db::{self, activity::Step},
+    error::Refusal,
+    state::AppState,
+};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -44,7 +49,10 @@ async fn erase(
         Asked { contacts: new.contacts, person: new.person, reason: new.reason, asked_by: by.clone(), asked_at: at };
     let ask = move |conn: &mut diesel::PgConnection| {
         db::erasures::add(conn, id, &asked)?;
-        note(conn, at, &by, "erasure.ask", &id.to_string(), asked.reason.as_str())?;
+        let (subject, reason) = (id.to_string(), asked.reason.as_str());
+        let step = Step { at, operator: Some(&by), action: "erasure.ask", subject: &subject, reason };
+        // Kept, whoever is erased: what was asked for is part of the proof that it was done.
+        note_about(conn, step, &asked, Vec::new())?;
         db::erasures::find(conn, id)?.ok_or(Refusal::NotFound("erasure"))
     };
     let erasure = app.store.run_tx("erasure_ask", ask).await?;

@@ -9,7 +9,7 @@ use authority_api::{
 use axum::{Extension, extract::State, http::StatusCode};
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::PgConnection;
-use jointuse::ContactId;
+use jointuse::{ContactId, OperatorName};
 use runtime::{
     Problem,
     extract::{Json, Path, Query},
@@ -18,8 +18,16 @@ use serde::Deserialize;
 use store::StoreError;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::decide::{note, read};
-use crate::{auth::Operator, db, error::Refusal, state::AppState};
+use super::decide::{note_about, read};
+use crate::{
+    auth::Operator,
+    db::{
+        self,
+        activity::{self, Full, Step},
+    },
+    error::Refusal,
+    state::AppState,
+};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -54,14 +62,23 @@ async fn add_restrictions(
     required_reason(&new.reason)?;
     let made = restrict(&app, "restriction.add", move |conn, at| {
         let (ids, made) = db::restrictions::add(conn, &new, &operator.name, at)?;
-        if let (Some(first), Some(last)) = (made.first(), made.last()) {
-            let subject =
-                if first == last { format!("restriction {first}") } else { format!("restrictions {first}-{last}") };
-            note(conn, at, &operator.name, "restriction.add", &subject, &new.reason)?;
-        }
+        note_added(conn, at, &operator.name, &made)?;
         Ok(MadeRestrictions { ids, made: made.len() })
     });
     Ok((StatusCode::CREATED, Json(made.await?)))
+}
+
+/// An activity for each, as it stands: what the log commits to of one contact is erased without that of the others.
+fn note_added(conn: &mut PgConnection, at: DateTime<Utc>, by: &OperatorName, made: &[u64]) -> Result<(), StoreError> {
+    let standing = db::restrictions::numbered(conn, made)?;
+    let subjects: Vec<String> = standing.iter().map(|one| format!("restriction {}", one.id)).collect();
+    let mut steps = Vec::with_capacity(standing.len());
+    for (one, subject) in standing.iter().zip(&subjects) {
+        let step = Step { at, operator: Some(by), action: "restriction.add", subject, reason: &one.reason };
+        let details = serde_json::to_value(one).map_err(|_| StoreError::Mapping("parameter"))?;
+        steps.push(Full { step, details, about: vec![one.contact.to_string()] });
+    }
+    activity::record_all(conn, &steps)
 }
 
 /// Lifts a restriction, by another operator than the one who entered it.
@@ -89,8 +106,11 @@ async fn lift_restriction(
             return Err(Refusal::FourEyes("another operator than the one who entered the restriction must lift it"));
         }
         db::restrictions::lift(conn, &standing, &operator.name, at, &reason.reason)?;
-        note(conn, at, &operator.name, "restriction.lift", &format!("restriction {id}"), &reason.reason)?;
-        db::restrictions::find(conn, id, false)?.ok_or(Refusal::NotFound("restriction"))
+        let lifted = db::restrictions::find(conn, id, false)?.ok_or(Refusal::NotFound("restriction"))?;
+        let (subject, reason) = (format!("restriction {id}"), reason.reason.trim());
+        let step = Step { at, operator: Some(&operator.name), action: "restriction.lift", subject: &subject, reason };
+        note_about(conn, step, &lifted, vec![lifted.contact.to_string()])?;
+        Ok(lifted)
     });
     Ok(Json(lifted.await?))
 }

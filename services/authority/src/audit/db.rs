@@ -32,6 +32,7 @@ diesel::table! {
         index -> BigInt,
         salt -> Binary,
         payload -> Binary,
+        about -> Array<Text>,
     }
 }
 
@@ -135,25 +136,33 @@ pub(super) fn find(conn: &mut PgConnection, leaf: &Hash) -> Result<Option<u64>, 
     found.map(unsigned).transpose()
 }
 
+/// An opening that is kept here, until a contact or person that it names is erased.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) opening: Opening,
+    pub(super) about: Vec<String>,
+}
+
 /// A leaf and what it commits to.
 #[derive(Debug)]
 pub(super) struct New {
     pub(super) index: u64,
     pub(super) leaf: String,
-    pub(super) opening: Option<Opening>,
+    pub(super) kept: Option<Kept>,
 }
 
 /// Adds leaves, their openings, and the nodes that are perfect now.
 pub(super) fn insert(conn: &mut PgConnection, new: &[New], nodes: &[(NodeId, Hash)]) -> Result<(), StoreError> {
     let (mut leaves, mut openings, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
-    for New { index, leaf, opening } in new {
+    for New { index, leaf, kept } in new {
         let index = signed(*index)?;
         leaves.push((audit_leaf::index.eq(index), audit_leaf::leaf.eq(leaf)));
-        if let Some(Opening { salt, payload }) = opening {
+        if let Some(Kept { opening: Opening { salt, payload }, about }) = kept {
             openings.push((
                 audit_opening::index.eq(index),
                 audit_opening::salt.eq(salt.expose().as_slice()),
                 audit_opening::payload.eq(payload.expose()),
+                audit_opening::about.eq(about),
             ));
         }
     }
@@ -198,6 +207,23 @@ pub(super) fn entries(
         Ok(ExportedEntry { index: unsigned(index)?, hash, leaf: Some(leaf), opening: opening.transpose()? })
     };
     rows.into_iter().zip(hashes).map(entry).collect()
+}
+
+/// Whom openings from `from` on name.
+pub(super) fn about(conn: &mut PgConnection, from: u64) -> Result<HashMap<u64, Vec<String>>, StoreError> {
+    let rows: Vec<(i64, Vec<String>)> = audit_opening::table
+        .filter(audit_opening::index.ge(signed(from)?))
+        .select((audit_opening::index, audit_opening::about))
+        .load(conn)?;
+    rows.into_iter().map(|(index, about)| Ok((unsigned(index)?, about))).collect()
+}
+
+/// Erases the openings in `table` that name any of these; gives how many.
+pub(super) fn forget(conn: &mut PgConnection, table: &str, names: &[String]) -> Result<usize, StoreError> {
+    use diesel::sql_types::{Array, Text};
+    Ok(diesel::sql_query(format!("DELETE FROM {table} WHERE about && $1"))
+        .bind::<Array<Text>, _>(names)
+        .execute(conn)?)
 }
 
 /// The newest checkpoint, without cosignatures.

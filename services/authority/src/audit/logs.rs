@@ -5,7 +5,7 @@
 //! to the newest checkpoint that was signed of the one before: whoever kept one of those can tell what was lost.
 
 use audit::{
-    Entry, Opening,
+    Entry,
     checkpoint::{Checkpoint, SignedCheckpoint},
     export::ExportedEntry,
     tree::verify_consistency,
@@ -16,7 +16,7 @@ use diesel::{connection::SimpleConnection as _, prelude::*};
 use store::StoreError;
 
 use super::{
-    db::{self, BROKEN},
+    db::{self, BROKEN, Kept},
     identity::Identity,
     record,
     signer::{self, Found},
@@ -67,6 +67,20 @@ pub(super) fn choose(conn: &mut PgConnection, number: Option<i32>) -> Result<(),
 pub(super) fn is_here(conn: &mut PgConnection, number: i32) -> Result<bool, StoreError> {
     let table = format!("to_regclass('audit_{number}.audit_leaf') IS NOT NULL");
     Ok(diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(&table)).get_result(conn)?)
+}
+
+/// Erases what entries commit to that name any of these contacts and persons, in every log that is here: leaves stay, and with them
+/// all that was signed. Gives how many openings there were. What is recorded at the same time is waited for.
+pub(crate) fn forget(conn: &mut PgConnection, names: &[String]) -> Result<usize, StoreError> {
+    db::lock(conn)?;
+    let newest = current(conn)?.map_or(1, |begun| begun.number);
+    let mut forgotten = db::forget(conn, "audit_opening", names)?;
+    for number in 1..newest {
+        if is_here(conn, number)? {
+            forgotten += db::forget(conn, &format!("audit_{number}.audit_opening"), names)?;
+        }
+    }
+    Ok(forgotten)
 }
 
 /// Why no log is begun.
@@ -145,9 +159,14 @@ fn continues(found: &Found, signed: &Checkpoint) -> bool {
 }
 
 /// Entries that no checkpoint covers, with their openings. One that cannot be read was altered by somebody, and stays where it is.
-fn tail(conn: &mut PgConnection, from: u64, size: u64) -> Result<Vec<(Entry, Option<Opening>)>, StoreError> {
+fn tail(conn: &mut PgConnection, from: u64, size: u64) -> Result<Vec<(Entry, Option<Kept>)>, StoreError> {
+    let mut about = db::about(conn, from)?;
     let entries = db::entries(conn, from, i64::MAX, size, true)?;
-    let read = |exported: ExportedEntry| Some((Entry::read(exported.leaf.as_deref()?).ok()?, exported.opening));
+    let read = |exported: ExportedEntry| {
+        let entry = Entry::read(exported.leaf.as_deref()?).ok()?;
+        let about = about.remove(&exported.index).unwrap_or_default();
+        Some((entry, exported.opening.map(|opening| Kept { opening, about })))
+    };
     Ok(entries.into_iter().filter_map(read).collect())
 }
 

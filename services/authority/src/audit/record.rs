@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::Value;
 use store::StoreError;
 
-use super::db::{self, BROKEN, New};
-use crate::db::activity::Step;
+use super::db::{self, BROKEN, Kept, New};
+use crate::db::activity::Full;
 
 /// What is committed to, as JSON with its members in this order.
 #[derive(Debug, Serialize)]
@@ -24,12 +24,17 @@ struct Payload<'a> {
     details: &'a Value,
 }
 
-/// Records a step of an operator or of the authority itself. `details` is what was decided, in full.
-pub(crate) fn activity(conn: &mut PgConnection, step: &Step<'_>, details: &Value) -> Result<(), StoreError> {
-    let (kind, subject) = about(step.action, step.subject);
-    let actor = step.operator.map_or(Actor::Service(Service::Authority), |name| Actor::Operator(name.clone()));
-    let payload = Payload { action: step.action, subject: step.subject, reason: step.reason, details };
-    append(conn, (kind, step.at, actor, subject), &payload)
+/// Records steps of operators or of the authority itself.
+pub(crate) fn activities(conn: &mut PgConnection, steps: &[Full<'_>]) -> Result<(), StoreError> {
+    let sealed = |Full { step, details, about: names }: &Full<'_>| {
+        let (kind, subject) = about(step.action, step.subject);
+        let actor = step.operator.map_or(Actor::Service(Service::Authority), |name| Actor::Operator(name.clone()));
+        let payload = Payload { action: step.action, subject: step.subject, reason: step.reason, details };
+        let (entry, opening) = seal((kind, step.at, actor, subject), &payload)?;
+        Ok((entry, Some(Kept { opening, about: names.clone() })))
+    };
+    let entries = steps.iter().map(sealed).collect::<Result<Vec<_>, StoreError>>()?;
+    append_all(conn, entries)
 }
 
 /// Records that a snapshot says something else than the one before. `details` is what it says.
@@ -42,35 +47,34 @@ pub(crate) fn snapshot(
     let about = number.to_string();
     let payload = Payload { action: "policy.issue", subject: &about, reason: "", details };
     let actor = Actor::Service(Service::Authority);
-    append(conn, (EntryKind::Decision, at, actor, Subject::Snapshot(number)), &payload)
+    let (entry, opening) = seal((EntryKind::Decision, at, actor, Subject::Snapshot(number)), &payload)?;
+    append_all(conn, [(entry, Some(Kept { opening, about: Vec::new() }))])
 }
 
-fn append(
-    conn: &mut PgConnection,
+fn seal(
     (kind, at, actor, subject): (EntryKind, DateTime<Utc>, Actor, Subject),
     payload: &Payload<'_>,
-) -> Result<(), StoreError> {
+) -> Result<(Entry, Opening), StoreError> {
     let payload = serde_json::to_vec(payload).map_err(|_| StoreError::Mapping("parameter"))?;
     let mut salt = [0; 32];
     aws_lc_rs::rand::fill(&mut salt).map_err(|_| StoreError::Mapping("salt"))?;
     let opening = Opening::new(Salt::new(salt), payload);
     let entry = Entry::new(kind, at, actor, subject, opening.commitment());
-    let entry = entry.map_err(|_| StoreError::Mapping("parameter"))?;
-    append_all(conn, [(entry, Some(opening))])
+    Ok((entry.map_err(|_| StoreError::Mapping("parameter"))?, opening))
 }
 
 /// Appends entries, with the openings that are kept here.
 pub(super) fn append_all(
     conn: &mut PgConnection,
-    entries: impl IntoIterator<Item = (Entry, Option<Opening>)>,
+    entries: impl IntoIterator<Item = (Entry, Option<Kept>)>,
 ) -> Result<(), StoreError> {
     db::lock(conn)?;
     let size = db::size(conn)?;
     let mut frontier = db::frontier(conn, size)?;
     let (mut new, mut hashes) = (Vec::new(), Vec::new());
-    for (index, (entry, opening)) in (size..).zip(entries) {
+    for (index, (entry, kept)) in (size..).zip(entries) {
         hashes.push(entry.hash());
-        new.push(New { index, leaf: entry.leaf(), opening });
+        new.push(New { index, leaf: entry.leaf(), kept });
     }
     let nodes = frontier.append_all(hashes).map_err(|_| BROKEN)?;
     db::insert(conn, &new, &nodes)

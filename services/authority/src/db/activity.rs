@@ -1,5 +1,5 @@
 //! Who did what to what, and why. Append-only; written in the transaction that did it, and into the audit log with it: every
-//! change passes through [`record`] or [`record_in_full`].
+//! change passes through [`record_all`].
 
 use authority_api::types::Activity;
 use chrono::{DateTime, Utc};
@@ -25,23 +25,42 @@ pub(crate) struct Step<'a> {
     pub(crate) reason: &'a str,
 }
 
+/// A step whose subject and reason do not say all.
+#[derive(Debug, Clone)]
+pub(crate) struct Full<'a> {
+    pub(crate) step: Step<'a>,
+    /// What was decided; the audit log commits to it as well.
+    pub(crate) details: Value,
+    /// Contacts and persons that the details name: what the log commits to is erased with any of them.
+    pub(crate) about: Vec<String>,
+}
+
 pub(crate) fn record(conn: &mut PgConnection, step: Step<'_>) -> Result<(), StoreError> {
     record_in_full(conn, step, &Value::Null)
 }
 
-/// Records a step whose subject and reason do not say all. The audit log commits to `details` as well; its lock is taken
-/// first, so that activities are numbered in the order of the log.
+/// Records a step with details that name nobody.
 pub(crate) fn record_in_full(conn: &mut PgConnection, step: Step<'_>, details: &Value) -> Result<(), StoreError> {
-    audit::activity(conn, &step, details)?;
-    diesel::insert_into(activity::table)
-        .values((
+    record_all(conn, &[Full { step, details: details.clone(), about: Vec::new() }])
+}
+
+/// Records steps, at most 5,000 (a statement takes 65,535 values). The audit log's lock is taken first, so that activities are
+/// numbered in the order of the log.
+pub(crate) fn record_all(conn: &mut PgConnection, steps: &[Full<'_>]) -> Result<(), StoreError> {
+    if steps.is_empty() {
+        return Ok(());
+    }
+    audit::activities(conn, steps)?;
+    let row = |Full { step, .. }: &Full<'_>| {
+        (
             activity::at.eq(step.at),
-            activity::operator.eq(step.operator.map_or(AUTHORITY, OperatorName::as_str)),
-            activity::action.eq(step.action),
-            activity::subject.eq(step.subject),
-            activity::reason.eq(step.reason),
-        ))
-        .execute(conn)?;
+            activity::operator.eq(step.operator.map_or(AUTHORITY, OperatorName::as_str).to_owned()),
+            activity::action.eq(step.action.to_owned()),
+            activity::subject.eq(step.subject.to_owned()),
+            activity::reason.eq(step.reason.to_owned()),
+        )
+    };
+    diesel::insert_into(activity::table).values(steps.iter().map(row).collect::<Vec<_>>()).execute(conn)?;
     Ok(())
 }
 

@@ -157,12 +157,12 @@ pub(crate) fn tombstones(conn: &mut PgConnection, id: Uuid) -> Result<Vec<Tombst
     rows.into_iter().map(tombstone).collect()
 }
 
-/// Keeps the certificate; the first stays.
-pub(crate) fn certify(conn: &mut PgConnection, id: Uuid, certificate: &str) -> Result<(), StoreError> {
-    diesel::update(erasure::table.find(id).filter(erasure::certificate.is_null()))
+/// Keeps the certificate; the first stays. Gives whether this is the first.
+pub(crate) fn certify(conn: &mut PgConnection, id: Uuid, certificate: &str) -> Result<bool, StoreError> {
+    let kept = diesel::update(erasure::table.find(id).filter(erasure::certificate.is_null()))
         .set(erasure::certificate.eq(certificate))
         .execute(conn)?;
-    Ok(())
+    Ok(kept > 0)
 }
 
 /// The certificate: no such erasure, none yet, or this.

@@ -190,6 +190,15 @@ pub(crate) fn find(conn: &mut PgConnection, id: u64, lock: bool) -> Result<Optio
     row.map(Row::read).transpose()
 }
 
+/// Those with these ids, by id.
+pub(crate) fn numbered(conn: &mut PgConnection, ids: &[u64]) -> Result<Vec<Restriction>, StoreError> {
+    let ids: Vec<i64> = ids.iter().copied().map(signed).collect();
+    let rows: Vec<Row> = sql_query(format!("SELECT {COLUMNS} FROM restriction WHERE id = ANY($1) ORDER BY id"))
+        .bind::<sql_types::Array<sql_types::BigInt>, _>(ids)
+        .load(conn)?;
+    rows.into_iter().map(Row::read).collect()
+}
+
 /// Those on a contact, or on all, with ids after `after`, at most `limit`, by id.
 pub(crate) fn list(
     conn: &mut PgConnection,

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration}
 
 use authority_api::{
     Certificate, SignedCertificate, SigningKey,
-    erasure::{Erasure, ErasureStep, ForgottenBy, StepTaken, Tombstone, Verified},
+    erasure::{Asked, Erasure, ErasureStep, ForgottenBy, StepTaken, Tombstone, Verified},
 };
 use bus::{ProduceError, Producer, Record};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -18,7 +18,7 @@ use super::{
     ledger::{Entry, Ledger, LedgerError},
     replay::replay,
 };
-use crate::{db, state::AppState};
+use crate::{audit, db, state::AppState};
 
 /// Between two looks while erasures are under way.
 const SOON: Duration = Duration::from_millis(200);
@@ -242,10 +242,16 @@ impl Eraser {
                 tombstones,
             },
         };
-        let signed = serde_json::to_string(&SignedCertificate::sign(&certificate, key)?)?;
-        let at = app.clock.now();
+        let signed = SignedCertificate::sign(&certificate, key)?;
+        let (text, signed) = (serde_json::to_string(&signed)?, serde_json::to_value(&signed)?);
+        let Asked { contacts, person, .. } = &erasure.asked;
+        let names = contacts.iter().map(ToString::to_string).chain(person.map(|person| person.to_string()));
+        let (names, at) = (names.collect::<Vec<_>>(), app.clock.now());
         let keep = move |conn: &mut diesel::PgConnection| {
-            db::erasures::certify(conn, id, &signed)?;
+            let forgotten = audit::forget(conn, &names)?;
+            if !db::erasures::certify(conn, id, &text)? {
+                return Ok(());
+            }
             db::erasures::took(conn, id, ErasureStep::Certified, at)?;
             let step = db::activity::Step {
                 at,
@@ -254,7 +260,9 @@ impl Eraser {
                 subject: &id.to_string(),
                 reason: "",
             };
-            db::activity::record(conn, step)
+            // How many, not which: that would say again whom they were about.
+            let details = serde_json::json!({ "certificate": signed, "openings_erased": forgotten });
+            db::activity::record_in_full(conn, step, &details)
         };
         Ok(app.store.run_tx("erasure_certify", keep).await?)
     }
