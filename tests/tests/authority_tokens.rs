@@ -43,6 +43,7 @@ async fn tokens() {
     let publication = publication(&rig).await;
     what_is_given(&rig, &sub, &publication).await;
     what_is_refused(&rig, &sub).await;
+    its_own_client_configuration(&rig, &sub, &publication).await;
     what_the_policy_refuses(&rig, &sub).await;
     guessing_is_slowed_down(&rig, &publication).await;
 }
@@ -115,6 +116,56 @@ async fn what_is_refused(rig: &Rig, sub: &IssuedCredential) {
     assert_eq!(body["error"], "invalid_request");
 }
 
+/// Asks for the client configuration of a subscription: status, challenge and body.
+async fn configuration(rig: &Rig, subscription: &str, login: (&str, &str)) -> (u16, Option<String>, Value) {
+    let url = format!("{}/v1/subscriptions/{subscription}/client-config", rig.stack.authority_url());
+    let answer = reqwest::Client::new().get(url).basic_auth(login.0, Some(login.1)).send().await.unwrap();
+    let challenge = answer.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
+    (answer.status().as_u16(), challenge, answer.json().await.unwrap())
+}
+
+/// A subscriber gets its own client configuration by its credential, nobody else's, and nothing else.
+async fn its_own_client_configuration(rig: &Rig, sub: &IssuedCredential, publication: &IssuedCredential) {
+    let other = rig.subscription("persol-career", "career-other").await;
+    let again: IssuedCredential =
+        rig.first.post("/v1/subscriptions/career-sales/credentials", &json!({})).await.unwrap();
+    // The login that asks, though there is a newer one; the secret is known to the client alone.
+    for one in [sub, &again] {
+        let (status, _, body) = configuration(rig, "career-sales", (one.login.as_str(), &one.secret)).await;
+        assert_eq!((status, &body), (200, &serde_json::to_value(&one.client_config).unwrap()));
+        assert!(!body.to_string().contains(&one.secret));
+    }
+    let by = |issued: &IssuedCredential| (issued.login.to_string(), issued.secret.clone());
+    for (subscription, (login, secret), status) in [
+        ("career-other", by(sub), 403),
+        ("career-sales", by(&other), 403),
+        ("career-nobody", by(sub), 403),
+        ("career", by(publication), 403),
+        ("career-sales", (sub.login.to_string(), other.secret.clone()), 401),
+        ("career-sales", ("ju-sub-nobody-1".to_owned(), sub.secret.clone()), 401),
+    ] {
+        let (found, challenge, body) = configuration(rig, subscription, (&login, &secret)).await;
+        assert_eq!(found, status, "{login} asks for {subscription}: {body}");
+        assert_eq!(challenge.is_some_and(|challenge| challenge.starts_with("Basic")), status == 401);
+        assert!(body.get("bootstrap_servers").is_none());
+    }
+    // The same credential opens no other door, nor does a token of the company's this one.
+    let http = reqwest::Client::new();
+    for path in ["subscriptions/career-sales", "subscriptions", "credentials", "policy"] {
+        let url = format!("{}/v1/{path}", rig.stack.authority_url());
+        let answer = http.get(url).basic_auth(&sub.login, Some(&sub.secret)).send().await.unwrap();
+        assert_eq!(answer.status(), 401, "{path}");
+    }
+    let token = ask(rig, Some((sub.login.as_str(), &sub.secret)), &[GRANT]).await.body["access_token"].clone();
+    let url = format!("{}/v1/subscriptions/career-sales/client-config", rig.stack.authority_url());
+    assert_eq!(http.get(&url).bearer_auth(token.as_str().unwrap()).send().await.unwrap().status(), 401);
+    assert_eq!(http.get(&url).send().await.unwrap().status(), 401);
+    // A revoked one has ended.
+    let path = format!("/v1/credentials/{}/revoke", again.login);
+    let _: Value = step(&rig.first, &path, "lost").await;
+    assert_eq!(configuration(rig, "career-sales", (again.login.as_str(), &again.secret)).await.0, 401);
+}
+
 async fn what_the_policy_refuses(rig: &Rig, sub: &IssuedCredential) {
     let good = Some((sub.login.as_str(), sub.secret.as_str()));
     let _: Company = step(&rig.first, "/v1/companies/persol-career/suspend", "under review").await;
@@ -143,4 +194,6 @@ async fn guessing_is_slowed_down(rig: &Rig, publication: &IssuedCredential) {
     assert_eq!(statuses[..10], [401; 10]);
     assert_eq!(statuses[10], 429);
     assert_eq!(ask(rig, Some((login, &publication.secret)), &[GRANT]).await.status, 429, "until the window ends");
+    let (status, ..) = configuration(rig, "career-sales", (login, "guess")).await;
+    assert_eq!(status, 429, "there is no other door to guess at");
 }

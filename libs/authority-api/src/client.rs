@@ -61,6 +61,7 @@ impl ClientError {
 pub struct AuthorityClient {
     base: String,
     token: Option<String>,
+    credential: Option<(Login, String)>,
     http: reqwest::Client,
 }
 
@@ -86,13 +87,20 @@ impl AuthorityClient {
     }
 
     fn with_http(base: &str, http: reqwest::Client) -> Self {
-        Self { base: base.trim_end_matches('/').to_owned(), token: None, http }
+        Self { base: base.trim_end_matches('/').to_owned(), token: None, credential: None, http }
     }
 
     /// The same, with an operator's token.
     #[must_use]
     pub fn with_token(mut self, token: String) -> Self {
         self.token = Some(token);
+        self
+    }
+
+    /// The same, with a subscription's credential: for its own client configuration.
+    #[must_use]
+    pub fn with_credential(mut self, login: Login, secret: String) -> Self {
+        self.credential = Some((login, secret));
         self
     }
 
@@ -165,9 +173,10 @@ impl AuthorityClient {
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
-        match &self.token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
+        match (&self.token, &self.credential) {
+            (Some(token), _) => request.bearer_auth(token),
+            (None, Some((login, secret))) => request.basic_auth(login, Some(secret)),
+            (None, None) => request,
         }
     }
 
@@ -189,8 +198,10 @@ impl AuthorityClient {
         }
         let problem: serde_json::Value = answer.json().await.unwrap_or_default();
         let text = |key: &str| problem.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-        let (title, detail) = match (text("title"), text("error_description")) {
-            (title, description) if title.is_empty() => (text("error"), description),
+        // Problems; the token endpoint's errors; the registry's.
+        let (title, detail) = match (text("title"), text("error")) {
+            (title, error) if title.is_empty() && error.is_empty() => (text("message"), String::new()),
+            (title, error) if title.is_empty() => (error, text("error_description")),
             (title, _) => (title, text("detail")),
         };
         Err(ClientError::Refused { status, title, detail, problem })

@@ -86,9 +86,14 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Credential(CredentialCommand),
     /// Write ready client configurations of a subscription (Java, librdkafka, KafkaJS).
+    ///
+    /// An operator's session reads it, or the subscription's own credential: with --login and --secret-file nobody signs in.
     ClientConfig {
         /// The subscription.
         subscription: String,
+        /// A login of the subscription's: ask with it and the secret instead of a session.
+        #[arg(long, requires = "secret_file")]
+        login: Option<Login>,
         /// File that holds the secret shown when the credential was issued; without it the place is left marked.
         #[arg(long)]
         secret_file: Option<PathBuf>,

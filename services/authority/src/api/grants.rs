@@ -20,7 +20,7 @@ use super::{
     policy::Present,
 };
 use crate::{
-    auth::Operator,
+    auth::{Client, Operator},
     db::{
         self,
         grants::{StoredGrant, grant_id, kind_text},
@@ -206,19 +206,33 @@ step!(
     "Ends it for good, and its credentials with it: its live connections are closed."
 );
 
-/// A ready client configuration, but for the secret. It names the newest live credential.
+/// A ready client configuration, but for the secret. It names the newest live credential; a subscriber that asks with its own
+/// (login and secret by HTTP Basic), that one.
 #[utoipa::path(get, path = "/v1/subscriptions/{id}/client-config", tag = "subscriptions",
-    params(("id" = String, Path)), responses(
+    security(("session" = []), ("client" = [])), params(("id" = String, Path)), responses(
     (status = 200, description = "The configuration", body = ClientConfig),
+    (status = 401, description = "No session; or an unknown login, a wrong secret or a revoked credential", body = Problem),
+    (status = 403, description = "The credential is of another grant", body = Problem),
     (status = 404, description = "No such subscription", body = Problem),
-    (status = 409, description = "It has no live credential", body = Problem)))]
-async fn get_client_config(State(app): State<AppState>, Path(id): Path<String>) -> Result<Json<ClientConfig>, Problem> {
+    (status = 409, description = "It has no live credential", body = Problem),
+    (status = 429, description = "Too many failed attempts with this login", body = Problem)))]
+async fn get_client_config(
+    State(app): State<AppState>,
+    client: Option<Extension<Client>>,
+    Path(id): Path<String>,
+) -> Result<Json<ClientConfig>, Problem> {
+    let own = client.map(|Extension(client)| client.login);
     let id = typed(GrantKind::Subscription, &id)?;
     let found = app.store.read("client_config", move |conn| {
         let stored = required(conn, &id)?;
-        let live = db::credentials::newest_live(conn, &id)?;
-        let live = live.ok_or_else(|| Refusal::Conflict("it has no live credential: issue one first".into()))?;
-        Ok::<_, Refusal>((stored, live.login))
+        let live = match &own {
+            Some(own) => own.clone(),
+            None => {
+                let live = db::credentials::newest_live(conn, &id)?;
+                live.ok_or_else(|| Refusal::Conflict("it has no live credential: issue one first".into()))?.login
+            }
+        };
+        Ok::<_, Refusal>((stored, live))
     });
     let (stored, login) = found.await?;
     Ok(Json(super::credentials::client_config(&app, &stored.view, login)?))

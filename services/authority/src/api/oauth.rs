@@ -17,10 +17,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::decide::read;
 use crate::{
-    auth::{basic_pair, throttle::Attempt},
-    db, secrets,
+    auth::{Client, NoClient, basic_pair, verify_client},
+    db,
     state::{App, AppState},
 };
 
@@ -65,6 +64,20 @@ impl Refused {
             _ => StatusCode::BAD_REQUEST,
         };
         Self { status, error, description: description.into(), retry_after: None }
+    }
+}
+
+impl From<NoClient> for Refused {
+    fn from(why: NoClient) -> Self {
+        match why {
+            NoClient::MustWait(wait) => Self {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                retry_after: Some(wait.as_secs().max(1)),
+                ..Self::new("invalid_client", "too many failed attempts: try again later")
+            },
+            NoClient::Wrong => Self::new("invalid_client", "unknown login, wrong secret or revoked credential"),
+            NoClient::Away => Self::new("temporarily_unavailable", "the database is away; try again"),
+        }
     }
 }
 
@@ -133,18 +146,7 @@ async fn token(
         None => return Err(Refused::new("invalid_request", "grant_type is missing")),
     }
     let (client, secret) = client(headers, request.client_id, request.client_secret)?;
-    let attempt = Attempt::new(&client, peer.ip());
-    if let Some(wait) = app.throttle.must_wait(&attempt) {
-        let mut refused = Refused::new("invalid_client", "too many failed attempts: try again later");
-        refused.status = StatusCode::TOO_MANY_REQUESTS;
-        refused.retry_after = Some(wait.as_secs().max(1));
-        return Err(refused);
-    }
-    let Some((login, grant)) = authenticate(app, &client, secret).await? else {
-        app.throttle.failed(&attempt);
-        return Err(Refused::new("invalid_client", "unknown login, wrong secret or revoked credential"));
-    };
-    app.throttle.succeeded(&attempt);
+    let Client { login, grant } = verify_client(app, &client, secret, peer.ip()).await?;
     let audience = audience(grant.kind(), request.scope.as_deref())?;
     grant_token(app, login, &grant, audience)
 }
@@ -164,19 +166,6 @@ fn client(headers: &HeaderMap, id: Option<String>, secret: Option<String>) -> Re
     }
     // Logins and secrets are of characters that form encoding leaves as they are.
     basic_pair(encoded).filter(|(name, _)| id.is_none_or(|id| id == *name)).ok_or_else(malformed)
-}
-
-/// The login and its grant, if the secret fits and the credential is live.
-async fn authenticate(app: &App, client: &str, secret: String) -> Result<Option<(Login, GrantId)>, Refused> {
-    let found = match client.parse::<Login>() {
-        Ok(login) => read(app, "token_credential", move |conn| db::credentials::find(conn, &login)).await,
-        Err(_) => Ok(None),
-    };
-    let found = found.map_err(|_| Refused::new("temporarily_unavailable", "the database is away; try again"))?;
-    let (credential, verifier) =
-        found.map_or((None, None), |(credential, verifier)| (Some(credential), Some(verifier)));
-    let holds = secrets::verify(secret, verifier).await;
-    Ok(credential.filter(|credential| holds && credential.live).map(|credential| (credential.login, credential.grant)))
 }
 
 /// What the token is for: one service, never two.

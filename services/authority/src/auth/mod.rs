@@ -1,5 +1,6 @@
 //! Who calls, and whether they may: operators by session, every route by the one table in [`roles`].
 
+mod client;
 mod guard;
 pub(crate) mod password;
 pub(crate) mod roles;
@@ -14,6 +15,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jointuse::OperatorName;
 use runtime::Problem;
 
+pub(crate) use client::{Client, NoClient, verify as verify_client};
 pub(crate) use guard::guard;
 
 use crate::state::App;

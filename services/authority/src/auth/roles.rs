@@ -10,11 +10,14 @@ pub(crate) enum Need {
     Open,
     /// One of these roles.
     Any(&'static [Role]),
+    /// One of these roles, or a live credential of the subscription that the path names (HTTP Basic).
+    OrSubscriber(&'static [Role]),
 }
 
-use Need::{Any, Open};
+use Need::{Any, Open, OrSubscriber};
 
-const EVERYBODY: Need = Any(&[Steward, AccessOfficer, PrivacyOfficer, Auditor]);
+const ALL: &[Role] = &[Steward, AccessOfficer, PrivacyOfficer, Auditor];
+const EVERYBODY: Need = Any(ALL);
 const STEWARD: Need = Any(&[Steward]);
 const ACCESS: Need = Any(&[AccessOfficer]);
 const AUDITOR: Need = Any(&[Auditor]);
@@ -63,7 +66,7 @@ pub(crate) const TABLE: &[(&str, &str, Need)] = &[
     ("POST", "/v1/subscriptions/{id}/resume", STOP_ACCESS),
     ("POST", "/v1/subscriptions/{id}/revoke", STOP_ACCESS),
     ("POST", "/v1/subscriptions/{id}/credentials", ACCESS),
-    ("GET", "/v1/subscriptions/{id}/client-config", EVERYBODY),
+    ("GET", "/v1/subscriptions/{id}/client-config", OrSubscriber(ALL)),
     ("GET", "/v1/credentials", EVERYBODY),
     ("POST", "/v1/credentials/{login}/rotate", ACCESS),
     ("POST", "/v1/credentials/{login}/revoke", STOP_ACCESS),
@@ -124,7 +127,7 @@ mod tests {
     #[test]
     fn auditors_change_nothing_and_read_everything() {
         for (method, route, need) in TABLE {
-            let Any(roles) = need else { continue };
+            let (Any(roles) | OrSubscriber(roles)) = need else { continue };
             // Asking for somebody's disclosures is recorded, and changes nothing else.
             let asks = ["/v1/policy/explain", "/v1/disclosures/questions"].contains(route);
             let reads = *method == "GET" || asks;
@@ -140,6 +143,12 @@ mod tests {
         expected.extend(audit.iter().map(|part| format!("/v1/audit/{part}")));
         expected.extend(["/oauth/token", "/.well-known/jwks.json", "/openapi.json"].map(str::to_owned));
         assert_eq!(open, expected);
+    }
+
+    #[test]
+    fn subscribers_get_their_configuration_and_nothing_else() {
+        let theirs: Vec<_> = TABLE.iter().filter(|(_, _, need)| matches!(need, OrSubscriber(_))).collect();
+        assert_eq!(theirs, [&("GET", "/v1/subscriptions/{id}/client-config", OrSubscriber(ALL))]);
     }
 
     #[test]

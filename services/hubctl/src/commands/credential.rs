@@ -9,6 +9,7 @@ use authority_api::{
     ClientConfig, Mechanism,
     types::{Credential, IssuedCredential, Reason},
 };
+use jointuse::Login;
 
 use super::minute;
 use crate::{
@@ -89,17 +90,20 @@ fn hand_over(
 
 pub(super) async fn client_config(
     context: &Context,
-    subscription: &str,
+    (subscription, login): (&str, Option<Login>),
     secret_file: Option<PathBuf>,
     out: &Path,
     mechanisms: &[MechanismArg],
 ) -> Result<(), Failure> {
-    let config: ClientConfig =
-        context.client()?.get(&format!("/v1/subscriptions/{subscription}/client-config")).await?;
     let secret = match secret_file {
         Some(file) => read_secret(Some(&file))?,
         None => PLACE.to_owned(),
     };
+    let client = match login {
+        Some(login) => context.anonymous()?.with_credential(login, secret.clone()),
+        None => context.client()?,
+    };
+    let config: ClientConfig = client.get(&format!("/v1/subscriptions/{subscription}/client-config")).await?;
     let written = write_configs(&config, &secret, out, mechanisms)?;
     let lines: Vec<_> = written.iter().map(|path| ("written", path.display().to_string())).collect();
     output::sheet(context.json, &config, &lines);

@@ -34,8 +34,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Publication(command) => grant::run(&context, "publications", command).await,
         Command::Subscription(command) => grant::run(&context, "subscriptions", command).await,
         Command::Credential(command) => credential::run(&context, command).await,
-        Command::ClientConfig { subscription, secret_file, out, mechanisms } => {
-            credential::client_config(&context, &subscription, secret_file, &out, &mechanisms).await
+        Command::ClientConfig { subscription, login, secret_file, out, mechanisms } => {
+            credential::client_config(&context, (subscription.as_str(), login), secret_file, &out, &mechanisms).await
         }
         Command::Restriction(command) => restriction::run(&context, command).await,
         Command::Disclosures(args) => disclosures::run(&context, args).await,
