@@ -254,6 +254,12 @@ impl Policy {
         self.snapshot.companies.iter().find(|c| &c.id == id)
     }
 
+    /// Those who share data now.
+    pub fn members(&self) -> impl Iterator<Item = &CompanyId> {
+        let members = self.snapshot.companies.iter().filter(|company| company.membership == Membership::Active);
+        members.map(|company| &company.id)
+    }
+
     /// Registered companies that are no members now. What they shared before is for nobody to use: joint use is among
     /// those who have notified and published (APPI Art. 27(5)(iii)).
     pub fn outsiders(&self) -> impl Iterator<Item = &CompanyId> {

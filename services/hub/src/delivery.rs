@@ -25,11 +25,11 @@ mod stops;
 mod terms;
 
 pub(crate) use benches::Benches;
-pub(crate) use passage::{Passed, Source, Trouble, Workbench, is_packed, pass};
+pub(crate) use passage::{OVERHEAD, Passed, Source, Trouble, Workbench, is_packed, pass};
 pub(crate) use programs::Programs;
 pub(crate) use reason::{Reason, Withheld};
 pub(crate) use stops::{StopList, Stops};
-pub(crate) use terms::{Outsiders, Terms};
+pub(crate) use terms::{Members, Terms};
 
 /// What delivering takes beside the terms.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use policy::{Action, Denial, GrantId, Permit, Policy, Request, decide};
 
 use crate::{
     bearer::{self, Bearing},
-    delivery::{Outsiders, Terms},
+    delivery::{Members, Terms},
     refusal::Refusal,
 };
 
@@ -120,8 +120,8 @@ impl Gate {
             match decide(&request, &policy) {
                 Ok(permit) => {
                     let valid_until = permit.valid_until();
-                    let outsiders = Arc::new(Outsiders::of(&policy));
-                    return Ok(Standing { subscription, valid_until, policy, outsiders, permits: Mutex::default() });
+                    let members = Arc::new(Members::of(&policy));
+                    return Ok(Standing { subscription, valid_until, policy, members, permits: Mutex::default() });
                 }
                 Err(denial) => denied = denial.rule_ids().join(","),
             }
@@ -136,7 +136,7 @@ pub(crate) struct Standing {
     subscription: SubscriptionId,
     valid_until: DateTime<Utc>,
     policy: Arc<Policy>,
-    outsiders: Arc<Outsiders>,
+    members: Arc<Members>,
     permits: Mutex<HashMap<Asked, Decided>>,
 }
 
@@ -241,7 +241,7 @@ impl Guard {
         let decided = permits.entry(asked).or_insert_with_key(|(topic, topic_id)| {
             let request = Request { login: &self.login, action: Action::Deliver, topic, topic_id: *topic_id, at: now };
             let permit = decide(&request, &standing.policy).map_err(Arc::new)?;
-            let terms = Terms::new(&permit, Arc::clone(&standing.outsiders));
+            let terms = Terms::new(&permit, Arc::clone(&standing.members));
             Ok((Arc::new(permit), Arc::new(terms)))
         });
         match decided {

@@ -45,6 +45,8 @@ pub(super) struct Judge<'a, 'm> {
     terms: &'a Terms,
     means: &'a mut Means<'m>,
     schema: Option<(u32, bool, Blanking)>,
+    /// The last publisher, and whether it is a member: neighbours mostly have the same.
+    publisher: (Vec<u8>, bool),
     names: Vec<KeyName>,
     learn: BTreeSet<(u32, bool)>,
     fetch: bool,
@@ -59,6 +61,7 @@ struct Headers<'r> {
     kind: Option<&'r [u8]>,
     /// One of them stands twice, or cannot be read.
     doubtful: bool,
+    /// A publisher is named that is no member.
     outside: bool,
 }
 
@@ -69,6 +72,7 @@ impl<'a, 'm> Judge<'a, 'm> {
             terms,
             means,
             schema: None,
+            publisher: (Vec::new(), false),
             names: Vec::new(),
             learn: BTreeSet::new(),
             fetch: false,
@@ -117,7 +121,8 @@ impl<'a, 'm> Judge<'a, 'm> {
             return Verdict::Keep;
         }
         let headers = self.headers(record);
-        if self.terms.ask_publishers() {
+        // Plain records may be from before publishers were named, but not while somebody's are to be withheld.
+        if envelope.is_some() || !self.terms.members.all() {
             if headers.outside {
                 return Verdict::Withhold(Reason::Publisher);
             }
@@ -223,13 +228,13 @@ impl<'a, 'm> Judge<'a, 'm> {
         program.as_ref().map_or(Ok(()), |program| blank_at(program, opened.start, out))
     }
 
-    fn headers<'r>(&self, record: &Record<'r>) -> Headers<'r> {
+    fn headers<'r>(&mut self, record: &Record<'r>) -> Headers<'r> {
         let mut said = Headers::default();
         for header in record.headers() {
             let Ok((name, value)) = header else { return Headers { doubtful: true, ..Headers::default() } };
             let slot = match name {
                 b"publisher" => {
-                    said.outside |= value.is_some_and(|publisher| self.terms.outsiders.includes(publisher));
+                    said.outside |= value.is_some_and(|publisher| !self.is_member(publisher));
                     &mut said.publisher
                 }
                 b"kind" => &mut said.kind,
@@ -239,6 +244,15 @@ impl<'a, 'm> Judge<'a, 'm> {
             said.doubtful |= slot.replace(value).is_some();
         }
         said
+    }
+
+    fn is_member(&mut self, publisher: &[u8]) -> bool {
+        let (known, member) = &mut self.publisher;
+        if known != publisher || known.is_empty() {
+            publisher.clone_into(known);
+            *member = self.terms.members.includes(publisher);
+        }
+        *member
     }
 
     /// Tells of the first record of the set that is not as it should be, for each reason.

@@ -16,6 +16,8 @@ use super::{
 
 /// Keys of so many records are looked up together.
 const LOOK_AHEAD: usize = 64;
+/// Bytes that a batch may take beside its records: its header, and a filler behind it.
+pub(crate) const OVERHEAD: usize = 256;
 /// Most that an idle workbench may hold on to, in bytes.
 pub(super) const KEEP: usize = 4 << 20;
 
@@ -148,7 +150,7 @@ fn batches(
                 return Ok(());
             }
             let bytes = records.get(batch.range.clone()).unwrap_or_default();
-            let (output, withheld) = one(&batch, bytes, judge, bench, passed)?;
+            let (output, withheld) = one(&batch, bytes, judge, (bench, room), passed)?;
             leaving -= withheld.min(leaving);
             if let Some(output) = output {
                 passed.edit(batch.range.clone(), output);
@@ -179,7 +181,7 @@ fn one(
     batch: &Batch,
     bytes: &[u8],
     judge: &mut Judge<'_, '_>,
-    bench: &mut Workbench,
+    (bench, room): (&mut Workbench, usize),
     passed: &mut Passed,
 ) -> Result<(Option<Range<usize>>, u64), Trouble> {
     if judge.passes_unsealed() && Compression::of(batch) == Ok(Compression::None) && !seal::may_hold_envelope(bytes) {
@@ -189,6 +191,7 @@ fn one(
     let begin = out.len();
     let mut counts = Counts::default();
     let rewritten = records::open(bytes, decompressor, unpacked).and_then(|body| {
+        make_room(out, body.size() + OVERHEAD, room);
         let (mut rewrite, mut ahead) = (body.rewrite(out), body.records());
         for nth in 0.. {
             if nth % LOOK_AHEAD == 0 {
@@ -249,6 +252,14 @@ fn one(
             let output = records::skip(bytes, out).map_err(Trouble::Corrupt)?;
             Ok((Some(output), all))
         }
+    }
+}
+
+/// Room for so many bytes more. A vector that grows by itself doubles, beyond what there is a lease for.
+fn make_room(out: &mut Vec<u8>, more: usize, room: usize) {
+    if out.capacity() - out.len() < more {
+        let ahead = out.len().min(room.saturating_sub(out.len()));
+        out.reserve_exact(more.max(ahead));
     }
 }
 

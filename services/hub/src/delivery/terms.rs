@@ -8,28 +8,38 @@ use std::{
 use jointuse::ItemId;
 use policy::{Permit, Policy};
 
-/// Companies whose records nobody is to get ([`Policy::outsiders`]). Their records stay on the topics until retention or
-/// erasure, but leave no more.
+/// Companies whose records may leave: the members now. What others published stays on the topics until retention or erasure, but
+/// leaves no more ([`Policy::outsiders`]).
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Outsiders(HashSet<Box<[u8]>>);
+pub(crate) struct Members {
+    ids: HashSet<Box<[u8]>>,
+    /// Everybody who is registered is a member.
+    all: bool,
+}
 
-impl Outsiders {
+impl Members {
     /// Those of a policy.
     pub(crate) fn of(policy: &Policy) -> Self {
-        Self(policy.outsiders().map(|company| company.as_str().as_bytes().into()).collect())
+        let ids = policy.members().map(|company| company.as_str().as_bytes().into()).collect();
+        Self { ids, all: policy.outsiders().next().is_none() }
     }
 
-    /// Whether a record with this `publisher` header must not leave.
+    /// Whether everybody who is registered is one.
+    pub(crate) const fn all(&self) -> bool {
+        self.all
+    }
+
+    /// Whether a record with this `publisher` header may leave.
     pub(crate) fn includes(&self, publisher: &[u8]) -> bool {
-        self.0.contains(publisher)
+        self.ids.contains(publisher)
     }
 }
 
 /// What has to be done to the records of one topic for one subscription.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
-    /// Whose records are withheld.
-    pub(crate) outsiders: Arc<Outsiders>,
+    /// Whose records are not withheld.
+    pub(crate) members: Arc<Members>,
     /// The granted items, unless all are: then nothing is blanked, whatever the schema.
     pub(crate) items: Option<BTreeSet<ItemId>>,
     /// Those without e-mail addresses, for contacts that want no mail.
@@ -44,11 +54,11 @@ static ALL_ITEMS: LazyLock<BTreeSet<ItemId>> =
     LazyLock::new(|| contract::catalogue().items.iter().map(|item| item.id.clone()).collect());
 
 impl Terms {
-    /// Those of a permit, while these companies are no members.
-    pub(crate) fn new(permit: &Permit, outsiders: Arc<Outsiders>) -> Self {
+    /// Those of a permit, while these companies are members.
+    pub(crate) fn new(permit: &Permit, members: Arc<Members>) -> Self {
         let items = (!permit.items().is_superset(&ALL_ITEMS)).then(|| permit.items().clone());
         let muted = permit.items().iter().filter(|item| item.as_str() != MAIL).cloned().collect();
-        Self { outsiders, items, muted }
+        Self { members, items, muted }
     }
 
     /// The items of a contact that may leave, unless all may.
@@ -56,13 +66,8 @@ impl Terms {
         if muted { Some(&self.muted) } else { self.items.as_ref() }
     }
 
-    /// Whether every record leaves as it came, as far as nobody is restricted.
+    /// Whether every record that is not sealed leaves as it came, as far as nobody is restricted.
     pub(crate) fn ask_nothing(&self) -> bool {
-        !self.ask_publishers() && self.items.is_none()
-    }
-
-    /// Whether publishers have to be looked at.
-    pub(crate) fn ask_publishers(&self) -> bool {
-        !self.outsiders.0.is_empty()
+        self.members.all && self.items.is_none()
     }
 }

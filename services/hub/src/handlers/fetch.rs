@@ -242,7 +242,8 @@ async fn prepare<'a>(
             return passing;
         }
     };
-    bench.out = told.hub.budget.buffer(candidates.iter().map(|(partition, ..)| partition.records.len()).sum()).into();
+    let came: usize = candidates.iter().map(|(partition, ..)| partition.records.len()).sum();
+    bench.out = told.hub.budget.buffer(came + delivery::OVERHEAD).into();
     let mut waiting = candidates;
     while !waiting.is_empty() {
         let (mut lacking, mut schemas) = (Vec::new(), Vec::new());
