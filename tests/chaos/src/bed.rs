@@ -112,6 +112,14 @@ impl Bed {
         })
     }
 
+    /// Whether history holds both contacts for one person. Not when it cannot be asked.
+    pub async fn one_person(&self, one: &str, other: &str) -> bool {
+        let sql = format!(
+            "SELECT count(*) FROM contact one JOIN contact other USING (person_id) WHERE one.id = '{one}' AND other.id = '{other}'"
+        );
+        self.stack.postgres.sql("history", &sql).await.is_ok_and(|told| told.trim() == "1")
+    }
+
     /// One that produces as intake does.
     ///
     /// # Errors

@@ -1,7 +1,10 @@
 //! What operators decide, insistently: an authority that is away is asked again until it has answered, and each decision
 //! is noted with when its call began and from which number on policy or stop list hold it.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use authority_api::{
     ClientError,
@@ -46,6 +49,26 @@ pub enum From {
     /// Of both lists: of what was decided, and of what reaches persons.
     Persons(u64),
     Time(Micros),
+    /// Nobody can say: never for certain.
+    Doubtful,
+}
+
+/// The other contact of a person.
+#[derive(Debug, Clone)]
+pub struct Other {
+    pub contact: String,
+    /// History was seen to know, before, that both are one person.
+    pub known: bool,
+}
+
+/// Who was erased.
+pub fn erased(decided: &[Decided]) -> BTreeSet<String> {
+    let whom = decided.iter().flat_map(|one| &one.whom);
+    let of = |(whom, effect): &(Whom, Effect)| match (whom, effect) {
+        (Whom::Contact(contact), Effect::Erase) => Some(contact.clone()),
+        _ => None,
+    };
+    whom.filter_map(of).collect()
 }
 
 /// Something was refused that must not be.
@@ -180,13 +203,19 @@ pub async fn withdraw_notice(desk: &Desk, slug: &str, lasts: Duration) -> Told<D
     Ok(Decided { whom: company(slug), called, from, lifted })
 }
 
-/// Restricts a contact for so long.
+/// Restricts a contact for so long; as a person, the `other` contact of it, too.
 ///
 /// # Errors
 /// When the authority refuses.
-pub async fn restrict(desk: &Desk, contact: &str, measure: Measure, reach: Reach, lasts: Duration) -> Told<Decided> {
+pub async fn restrict(
+    desk: &Desk,
+    contact: &str,
+    (measure, reach): (Measure, Reach),
+    other: Option<Other>,
+    lasts: Duration,
+) -> Told<Vec<Decided>> {
     let effect = if measure == Measure::Mail { Effect::Mute } else { Effect::Withhold };
-    let whom = vec![(Whom::Contact(contact.to_owned()), effect)];
+    let whom = |contact: &str| vec![(Whom::Contact(contact.to_owned()), effect)];
     let new = NewRestrictions { measure, reach, contacts: vec![id(contact)?], reason: "chaos".to_owned() };
     let called = now();
     let made = insist("restrict", || desk.asks.post::<_, MadeRestrictions>("/v1/restrictions", &new)).await?;
@@ -200,7 +229,13 @@ pub async fn restrict(desk: &Desk, contact: &str, measure: Measure, reach: Reach
     let restriction: Restriction = get(desk, &path).await?;
     let number = restriction.lifted.map(|lifted| lifted.number).ok_or_else(|| Refused(format!("{path} stands")))?;
     let number = if reach == Reach::Person { From::Persons(number) } else { From::Stops(number) };
-    Ok(Decided { whom, called, from: From::Stops(id), lifted: Some((lift, number)) })
+    let lifted = Some((lift, number));
+    let mut decided = vec![Decided { whom: whom(contact), called, from: From::Stops(id), lifted }];
+    if let Some(Other { contact, known }) = other {
+        let from = if known { From::Persons(id) } else { From::Doubtful };
+        decided.push(Decided { whom: whom(&contact), called, from, lifted });
+    }
+    Ok(decided)
 }
 
 /// Erases a contact and waits for the certificate.

@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 use crate::{
     bed::{Bed, now},
     cluster,
-    decide::{self, Decided, Refused},
+    decide::{self, Decided, From, Other, Refused},
     model::Micros,
-    publish::Pool,
+    pool::{Pool, What},
     readers::Reader,
     schedule::{Fault, Lane, Planned},
 };
@@ -56,7 +56,7 @@ enum Back {
 }
 
 /// The outcome of a fault that is a call.
-type Called = (Option<Lane>, Option<(usize, bool)>, std::result::Result<Option<Decided>, Refused>);
+type Called = (Option<Lane>, Option<(usize, bool)>, std::result::Result<Vec<Decided>, Refused>);
 
 /// Makes faults.
 #[derive(Debug)]
@@ -143,7 +143,7 @@ impl Driver {
             }
             Fault::MoveLeaders(by) => {
                 let brokers = cluster::Brokers::of(&self.bed.stack);
-                self.call(lane, None, async move { cluster::move_leaders(brokers, by).await.map(|()| None) });
+                self.call(lane, None, async move { cluster::move_leaders(brokers, by).await.map(|()| Vec::new()) });
             }
             Fault::SuspendSubscription(index) => {
                 let id = self.bed.subscribers[index].grant.id.clone();
@@ -158,18 +158,27 @@ impl Driver {
                 self.decision(lane, None, async move { decide::withdraw_notice(&desk, &slug, lasts).await });
             }
             Fault::Restrict(measure, reach, number) => {
-                let (slot, contact) = self.contact(number).await?;
+                let as_person = reach == Reach::Person;
+                let what = if as_person { What::OfPerson } else { What::Restriction };
+                let (slot, contact) = self.contact(number, what).await?;
+                let other = if as_person { self.other(slot, &contact).await } else { None };
                 // History has to tell whom it reaches; give it a little of the time.
-                let lasts = if reach == Reach::Person { 2 * lasts } else { lasts };
-                let call = async move { decide::restrict(&desk, &contact, measure, reach, lasts).await };
-                self.decision(None, Some((slot, false)), call);
+                let lasts = if as_person { 2 * lasts } else { lasts };
+                let how = (measure, reach);
+                let call = async move { decide::restrict(&desk, &contact, how, other, lasts).await };
+                self.call(None, Some((slot, false)), call);
             }
             Fault::Erase(number) => {
-                let (slot, contact) = self.contact(number).await?;
+                let (slot, contact) = self.contact(number, What::Erasure).await?;
                 self.decision(None, Some((slot, true)), async move { decide::erase(&desk, &contact).await });
             }
         }
         Ok(())
+    }
+
+    /// How many restrictions of a person were certain to reach another contact.
+    pub fn reached(&self) -> usize {
+        self.decided.iter().filter(|one| matches!(one.from, From::Persons(_))).count()
     }
 
     /// Waits until everything is undone and has come back, and all calls have ended.
@@ -268,14 +277,14 @@ impl Driver {
         slot: Option<(usize, bool)>,
         call: impl Future<Output = std::result::Result<Decided, Refused>> + Send + 'static,
     ) {
-        self.call(lane, slot, async move { call.await.map(Some) });
+        self.call(lane, slot, async move { call.await.map(|decided| vec![decided]) });
     }
 
     fn call(
         &mut self,
         lane: Option<Lane>,
         slot: Option<(usize, bool)>,
-        call: impl Future<Output = std::result::Result<Option<Decided>, Refused>> + Send + 'static,
+        call: impl Future<Output = std::result::Result<Vec<Decided>, Refused>> + Send + 'static,
     ) {
         self.calls.spawn(async move { (lane, slot, call.await) });
     }
@@ -294,10 +303,17 @@ impl Driver {
         }
     }
 
+    /// The other contact of the person, and whether it is known to be one.
+    async fn other(&self, slot: usize, contact: &str) -> Option<Other> {
+        let other = self.pool.lock().unwrap().other(slot)?;
+        let known = self.bed.one_person(contact, &other).await;
+        Some(Other { contact: other, known })
+    }
+
     /// A contact to which nothing is being done.
-    async fn contact(&mut self, number: u64) -> Result<(usize, String)> {
+    async fn contact(&mut self, number: u64, what: What) -> Result<(usize, String)> {
         loop {
-            let taken = self.pool.lock().unwrap().take(number);
+            let taken = self.pool.lock().unwrap().take(number, what);
             match taken {
                 Some(taken) => return Ok(taken),
                 None => self.tick().await?,

@@ -1,92 +1,100 @@
 //! What lies on the topics and stands in the ledger in the end.
 
-use std::{collections::BTreeMap, sync::Mutex, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use bus::TailEvent;
 use jointuse::Kind;
 use testkit::{
     Error, Result,
+    clients::{self, Client, Record, Request},
+    kafka::ADMIN,
     keys::{At, Sealer},
 };
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     bed::{Bed, CONTACT, TOPICS},
     content::Content,
-    model::{Lying, Micros, Place, Range, Ranges},
+    model::{Lying, Micros, Place, Range, Ranges, Said},
     publish::Written,
 };
 
 const DEADLINE: Duration = Duration::from_secs(120);
 
-type Raw = (Place, Vec<u8>, Option<Vec<u8>>);
+/// Everything on the topics, as it lies there: read by a stock client from the brokers themselves.
+async fn raw(bed: &Bed) -> Result<Vec<Record>> {
+    let (bootstrap, password) = (bed.stack.broker_bootstrap(), bed.stack.kafka.password(ADMIN));
+    let request = Request::consume(&bootstrap, ADMIN, password, "chaos-direct", &TOPICS)
+        .with("until_end", true)
+        .with("commit", "none");
+    let outcome = clients::run(Client::Confluent, &request, DEADLINE).await?;
+    Ok(outcome.events.iter().filter_map(clients::Event::record).collect())
+}
 
-/// Everything on the topics, as it lies there.
-async fn raw(bed: &Bed) -> Result<Vec<Raw>> {
-    let all = Mutex::new(Vec::new());
-    let kafka = bed.kafka()?;
-    for topic in TOPICS {
-        let cancel = CancellationToken::new();
-        let reading = bus::tail(&kafka, "chaos", topic, cancel.clone(), |event| match event {
-            TailEvent::Record { key, value, position } => {
-                let place = Place { topic: topic.to_owned(), partition: position.partition, offset: position.offset };
-                let bytes = (key.unwrap_or_default().to_vec(), value.map(<[u8]>::to_vec));
-                all.lock().unwrap().push((place, bytes.0, bytes.1));
-            }
-            TailEvent::CaughtUp => cancel.cancel(),
-            TailEvent::Away(_) | TailEvent::Back => {}
-        });
-        let failed = |answer: String| Error::Answer { what: format!("reading {topic}"), answer };
-        let read = tokio::time::timeout(DEADLINE, reading).await.map_err(|late| failed(late.to_string()))?;
-        read.map_err(|error| failed(error.to_string()))?;
-    }
-    Ok(all.into_inner().unwrap())
+fn bytes(hexed: Option<&String>) -> Option<Vec<u8>> {
+    hexed.and_then(|text| hex::decode(text).ok())
 }
 
 /// Everything on the topics, with what it says: what was sealed here is known by its envelope, and what intake sealed is
-/// opened. What was acknowledged without a place is looked for.
+/// opened, unless it is about somebody who was erased. What was acknowledged without a place is looked for.
 ///
 /// # Errors
 /// When the topics cannot be read, or something on them is from nobody.
-pub async fn lying(bed: &Bed, sealer: &Sealer, written: &Written) -> Result<BTreeMap<Place, Lying>> {
+pub async fn lying(
+    bed: &Bed,
+    sealer: &Sealer,
+    written: &Written,
+    erased: &BTreeSet<String>,
+) -> Result<BTreeMap<Place, Lying>> {
     let mut lying = BTreeMap::new();
     let mut unplaced = std::mem::take(&mut *written.unplaced.lock().unwrap());
     let acknowledge = |place: Place, contact: String| written.acknowledged.lock().unwrap().insert(place, contact);
-    for (place, key, value) in raw(bed).await? {
-        let contact = String::from_utf8_lossy(&key).into_owned();
-        let Some(value) = value else {
-            lying.insert(place, Lying { contact, publisher: String::new(), content: None });
-            continue;
-        };
-        if let Some(contact) = unplaced.remove(&value) {
-            acknowledge(place.clone(), contact);
-        }
-        let known = written.sealed.lock().unwrap().get(&value).cloned();
-        let (publisher, content) = match known {
-            Some(sealed) => (sealed.publisher, sealed.content),
-            None => {
-                let publisher = bed.companies[0].clone();
-                let kind = if place.topic == CONTACT { Kind::Contact } else { Kind::Transaction };
-                let at = At {
-                    topic: &place.topic,
-                    partition: Some(place.partition),
-                    key: &contact,
-                    publisher: &publisher,
-                    kind: kind.as_str(),
-                };
-                let opened = sealer.open(&at, &value).await?;
-                let content = opened.and_then(|value| Content::read(kind, &value));
-                let nobodys = || Error::Answer { what: format!("{place:?}"), answer: "is from nobody".to_owned() };
-                (publisher, content.ok_or_else(nobodys)?)
+    for record in raw(bed).await? {
+        let contact = String::from_utf8_lossy(&bytes(record.key.as_ref()).unwrap_or_default()).into_owned();
+        let place = Place { topic: record.topic, partition: record.partition, offset: record.offset };
+        let (publisher, said) = match bytes(record.value.as_ref()) {
+            None => (String::new(), Said::Tombstone),
+            Some(value) => {
+                if let Some(contact) = unplaced.remove(&value) {
+                    acknowledge(place.clone(), contact);
+                }
+                let known = written.sealed.lock().unwrap().get(&value).cloned();
+                match known {
+                    Some(sealed) => (sealed.publisher, Said::Known(sealed.content)),
+                    None => (bed.companies[0].clone(), posted(bed, sealer, &place, &contact, &value, erased).await?),
+                }
             }
         };
-        lying.insert(place, Lying { contact, publisher, content: Some(content) });
+        lying.insert(place, Lying { contact, publisher, said, headers: record.headers, timestamp: record.timestamp });
     }
     // Nowhere, and so lost.
     for (offset, contact) in (1..).zip(unplaced.into_values()) {
         acknowledge(Place { topic: "?".to_owned(), partition: -1, offset: -offset }, contact);
     }
     Ok(lying)
+}
+
+/// What a record says that intake sealed.
+async fn posted(
+    bed: &Bed,
+    sealer: &Sealer,
+    place: &Place,
+    contact: &str,
+    value: &[u8],
+    erased: &BTreeSet<String>,
+) -> Result<Said> {
+    if erased.contains(contact) {
+        return Ok(Said::Destroyed);
+    }
+    let kind = if place.topic == CONTACT { Kind::Contact } else { Kind::Transaction };
+    let partition = Some(place.partition);
+    let at = At { topic: &place.topic, partition, key: contact, publisher: &bed.companies[0], kind: kind.as_str() };
+    let opened = sealer.open(&at, value).await?;
+    let content = opened.and_then(|value| Content::read(kind, &value));
+    content
+        .map(Said::Known)
+        .ok_or_else(|| Error::Answer { what: format!("{place:?}"), answer: "is from nobody".to_owned() })
 }
 
 /// A range in a partition of a topic.

@@ -59,6 +59,7 @@ impl Heard {
             From::Stops(number) => first(&|seen| seen.stops >= number),
             From::Persons(number) => first(&|seen| seen.stops >= number && seen.persons >= number),
             From::Time(at) => Some(at),
+            From::Doubtful => None,
         }
     }
 
@@ -70,8 +71,9 @@ impl Heard {
     /// The decisions as the model takes them.
     pub fn bans(&self, decided: &[Decided]) -> Vec<Ban> {
         let number = |from: From| match from {
-            From::Policy(number) | From::Stops(number) | From::Persons(number) => Some(number),
-            From::Time(_) => None,
+            From::Policy(number) | From::Stops(number) => Some(number),
+            // A disclosure does not tell by which list of persons it was made.
+            From::Persons(_) | From::Time(_) | From::Doubtful => None,
         };
         let of = |one: &Decided| {
             let (known, lift) = (self.known(one.from), one.lifted.map(|(called, from)| (called, self.known(from))));

@@ -14,6 +14,7 @@ mod drive;
 mod gather;
 mod heard;
 pub mod model;
+mod pool;
 mod publish;
 mod readers;
 pub mod report;
@@ -31,7 +32,8 @@ use bed::{Bed, now};
 use drive::Driver;
 use heard::Heard;
 use model::{Facts, Place};
-use publish::{Pool, Publisher, Written};
+use pool::Pool;
+use publish::{Publisher, Written};
 use readers::Reader;
 use report::Report;
 
@@ -71,6 +73,7 @@ pub async fn run(plan: Plan) -> Result<Report> {
             bed.stack.http(),
             bed.publication.clone(),
             Arc::clone(&written),
+            (Arc::clone(&pool), Seeded::new(plan.seed ^ 3)),
         )),
     ];
     (plan.progress)("starting the clients");
@@ -178,7 +181,7 @@ async fn judge(
     driver.bed.stack.service(Name::Hub)?.stop().await?;
     progress("judging");
     let bed = &driver.bed;
-    let lying = gather::lying(bed, publisher.sealer(), written).await?;
+    let lying = gather::lying(bed, publisher.sealer(), written, &decide::erased(&driver.decided)).await?;
     let acknowledged = written.acknowledged.lock().unwrap().clone();
     let facts = Facts {
         schemas: bed.schemas.clone(),

@@ -35,8 +35,20 @@ pub struct Lying {
     pub contact: String,
     /// Who shares it; empty where nobody does (tombstones).
     pub publisher: String,
-    /// None for a tombstone.
-    pub content: Option<Content>,
+    pub said: Said,
+    /// As the broker holds them: names and hex values, in order.
+    pub headers: Vec<(String, Option<String>)>,
+    /// Milliseconds since 1970.
+    pub timestamp: i64,
+}
+
+/// What a record says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    Known(Content),
+    /// Intake sealed it, and its contact is erased: nobody can say any more.
+    Destroyed,
+    Tombstone,
 }
 
 /// A record as a client printed it.
@@ -45,8 +57,10 @@ pub struct Delivered {
     pub place: Place,
     pub key: Vec<u8>,
     pub value: Option<Vec<u8>>,
-    /// Of the headers, the one that says who shares it.
-    pub publisher: Option<Vec<u8>>,
+    /// Names and hex values, in order.
+    pub headers: Vec<(String, Option<String>)>,
+    /// Milliseconds since 1970.
+    pub timestamp: i64,
     /// The client's wall clock.
     pub at: Micros,
 }
@@ -243,22 +257,26 @@ impl<'a> Judge<'a> {
         let until = |range: &Range| range.end.min(delivered.at);
         let may_be_muted = ranges.iter().any(|range| mutes.iter().any(|ban| ban.possible(range, until(range))));
         let must_be_muted = ranges.iter().all(|range| mutes.iter().any(|ban| ban.certain(range, until(range))));
-        let shown = |muted| {
-            let content = lying.content.as_ref()?;
-            Some(content.seen_with(&self.reading.items, muted, &self.facts.schemas))
+        let shown = |muted| match &lying.said {
+            Said::Known(content) => Some(content.seen_with(&self.reading.items, muted, &self.facts.schemas)),
+            Said::Destroyed | Said::Tombstone => None,
         };
-        let whole = !must_be_muted && delivered.value == shown(false);
-        let muted = !whole && may_be_muted && delivered.value == shown(true);
+        let whole = match lying.said {
+            Said::Destroyed => delivered.value.is_some(),
+            Said::Known(_) | Said::Tombstone => !must_be_muted && delivered.value == shown(false),
+        };
+        let muted = !whole && may_be_muted && delivered.value.is_some() && delivered.value == shown(true);
         let key = delivered.key == lying.contact.as_bytes();
-        let header = lying.publisher.is_empty() || delivered.publisher.as_deref() == Some(lying.publisher.as_bytes());
-        if (whole || muted) && key && header {
+        let headers = delivered.headers == lying.headers;
+        let timestamp = delivered.timestamp == lying.timestamp;
+        if (whole || muted) && key && headers && timestamp {
             self.tally.muted += u64::from(muted);
             return;
         }
         self.tally.wrong_bytes += 1;
         let got = delivered.value.as_deref().map(hex::encode);
         let why = format!(
-            "key {key}, header {header}, may be muted {may_be_muted}, must be {must_be_muted}; got {got:?}, whole is {:?}",
+            "key {key}, headers {headers}, timestamp {timestamp}, may be muted {may_be_muted}, must be {must_be_muted}; got {got:?}, whole is {:?}",
             shown(false).map(hex::encode)
         );
         self.violated(Wrong::Bytes, &delivered.place, &lying.contact, why);
@@ -270,7 +288,8 @@ impl<'a> Judge<'a> {
             matches!(ban.effect, Effect::Withhold | Effect::Erase)
                 && ranges.iter().any(|range| ban.possible(range, range.end))
         };
-        let excuse = self.bans_of(lying).into_iter().filter(|_| lying.content.is_some()).find(|ban| withholds(ban));
+        let excuse =
+            self.bans_of(lying).into_iter().filter(|_| lying.said != Said::Tombstone).find(|ban| withholds(ban));
         match excuse {
             Some(Ban { whom: Whom::Publisher(_), .. }) => self.tally.withheld_publisher += 1,
             Some(Ban { effect: Effect::Erase, .. }) => self.tally.withheld_erased += 1,
@@ -278,7 +297,8 @@ impl<'a> Judge<'a> {
             None => {
                 self.tally.lost += 1;
                 let over: Vec<String> = ranges.iter().map(ToString::to_string).collect();
-                let why = format!("tombstone {}; passed over in: {}", lying.content.is_none(), over.join("; "));
+                let tombstone = lying.said == Said::Tombstone;
+                let why = format!("tombstone {tombstone}; passed over in: {}", over.join("; "));
                 self.violated(Wrong::Lost, place, &lying.contact, why);
             }
         }
@@ -289,7 +309,7 @@ impl<'a> Judge<'a> {
         let mut whom =
             vec![Whom::Subscription(self.reading.subscription.clone()), Whom::Company(self.reading.company.clone())];
         // A tombstone tells nothing of anybody.
-        if lying.content.is_some() {
+        if lying.said != Said::Tombstone {
             whom.push(Whom::Contact(lying.contact.clone()));
             whom.push(Whom::Publisher(lying.publisher.clone()));
         }

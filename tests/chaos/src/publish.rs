@@ -28,10 +28,9 @@ use crate::{
     bed::{Bed, CONTACT, PARTITIONS, TRANSACTION, now},
     content::{Content, Schemas},
     model::Place,
+    pool::Pool,
 };
 
-/// Contacts that records are about at a time.
-const POOL: usize = 40;
 /// Pause between two posts.
 const PACE: Duration = Duration::from_millis(250);
 const PURPOSE: &str = "group-services-guidance";
@@ -56,44 +55,6 @@ pub struct Written {
     /// What was not acknowledged; it may lie there all the same.
     pub failed: AtomicU64,
     pub stop: AtomicBool,
-}
-
-/// The contacts that records are about now, and those that something is being done to.
-#[derive(Debug)]
-pub struct Pool {
-    slots: Vec<(String, bool)>,
-    seeded: Seeded,
-}
-
-impl Pool {
-    pub fn new(mut seeded: Seeded) -> Self {
-        Self { slots: (0..POOL).map(|_| (seeded.id(), false)).collect(), seeded }
-    }
-
-    /// A free one, drawn by this number; nothing else is done to it until it is given back.
-    pub fn take(&mut self, number: u64) -> Option<(usize, String)> {
-        let from = usize::try_from(number).unwrap_or(0);
-        let slot = (0..POOL).map(|step| (from + step) % POOL).find(|slot| !self.slots[*slot].1)?;
-        self.slots[slot].1 = true;
-        Some((slot, self.slots[slot].0.clone()))
-    }
-
-    pub fn give_back(&mut self, slot: usize) {
-        self.slots[slot].1 = false;
-    }
-
-    /// Somebody else in the place of one who was erased.
-    pub fn replace(&mut self, slot: usize) {
-        self.slots[slot] = (self.seeded.id(), false);
-    }
-
-    /// One whom to write about: half of the time one to whom something is being done, as that is what matters.
-    fn any(&self, number: u64) -> (usize, String) {
-        let number = usize::try_from(number).unwrap_or(0);
-        let busy: Vec<usize> = (0..POOL).filter(|slot| self.slots[*slot].1).collect();
-        let slot = if number % 2 == 0 || busy.is_empty() { number / 2 % POOL } else { busy[number / 2 % busy.len()] };
-        (slot, self.slots[slot].0.clone())
-    }
 }
 
 /// Seals and produces.
@@ -136,12 +97,12 @@ impl Publisher {
         while !self.written.stop.load(Relaxed) {
             let mut records = Vec::new();
             for _ in 0..seeded.between(1, 8) {
-                let (slot, contact) = pool.lock().unwrap().any(seeded.between(0, 1 << 20));
+                let (slot, contact, person) = pool.lock().unwrap().any(seeded.between(0, 1 << 20));
                 number += 1;
                 // A contact belongs to one company.
                 let company = self.companies[slot % self.companies.len()].clone();
                 let content = match seeded.one_in(2) {
-                    true => card(&company, &contact, number),
+                    true => card(&company, &contact, &person, number),
                     false => transaction(&company, &contact, number, &mut seeded),
                 };
                 let partition = i32::try_from(slot).unwrap_or(0) % PARTITIONS;
@@ -160,7 +121,7 @@ impl Publisher {
         let mut all = Vec::new();
         for partition in 0..PARTITIONS {
             let (contact, company) = (seeded.id(), &self.companies[0]);
-            for content in [card(company, &contact, 0), transaction(company, &contact, 0, seeded)] {
+            for content in [card(company, &contact, &contact, 0), transaction(company, &contact, 0, seeded)] {
                 let record = self.sealed(company, &contact, partition, content).await;
                 all.extend(self.send(record.into_iter().collect()).await);
             }
@@ -216,13 +177,14 @@ impl Publisher {
     }
 }
 
-/// Posts cards and transactions to intake until told to stop; nobody is restricted or erased of these.
+/// Posts cards and transactions to intake until told to stop.
 pub async fn post(
     authority: AuthorityClient,
     intake: String,
     http: reqwest::Client,
     grant: Grant,
     written: Arc<Written>,
+    (pool, mut seeded): (Arc<Mutex<Pool>>, Seeded),
 ) {
     let mut number = 0_u64;
     let mut token = String::new();
@@ -233,7 +195,8 @@ pub async fn post(
             token = answer.access_token;
         }
         number += 1;
-        let reference = format!("c-{}", number % 8);
+        let whom = pool.lock().unwrap().reference(seeded.between(0, 1 << 20));
+        let reference = format!("c-{whom}");
         let contact = json!([{
             "reference": reference, "title": format!("部長 {number}"), "name": {"full": format!("見本 {reference}")},
             "organisation": "株式会社見本商事", "acquisition": acquired(),
@@ -261,6 +224,9 @@ pub async fn post(
             let topic = row["topic"].as_str().unwrap_or_default().to_owned();
             let place = Place { topic, partition: i32::try_from(partition).unwrap_or(-1), offset };
             let id = row["id"].as_str().unwrap_or_default().to_owned();
+            if kind == "contact" {
+                pool.lock().unwrap().named(whom, &id);
+            }
             // The contact is not named beside a transaction's own id; what lies there is asked for it in the end.
             written.acknowledged.lock().unwrap().insert(place, if kind == "contact" { id } else { String::new() });
         }
@@ -284,9 +250,9 @@ fn acquisition() -> Acquisition {
     }
 }
 
-/// A card with something in every field, of which nothing links two contacts to one person.
-fn card(company: &str, contact: &str, number: u64) -> Content {
-    let mine = contact.get(..12).unwrap_or_default();
+/// A card with something in every field; those of one person are linked by name, organisation and address.
+fn card(company: &str, contact: &str, person: &str, number: u64) -> Content {
+    let mine = person.get(..12).unwrap_or_default();
     Content::Contact(Box::new(Contact {
         contact_id: contact.parse().unwrap(),
         company: company.parse().unwrap(),

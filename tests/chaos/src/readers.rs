@@ -150,12 +150,12 @@ fn reading(subscriber: &Subscriber, client: String, since: Micros) -> Reading {
 
 fn delivered(event: &Event) -> Option<Delivered> {
     let record = event.record()?;
-    let publisher = record.headers.iter().find(|(name, _)| name == "publisher").and_then(|(_, value)| value.as_deref());
     Some(Delivered {
         place: Place { topic: record.topic, partition: record.partition, offset: record.offset },
         key: hex::decode(record.key.unwrap_or_default()).ok()?,
         value: record.value.map(hex::decode).transpose().ok()?,
-        publisher: publisher.map(hex::decode).transpose().ok()?,
+        headers: record.headers,
+        timestamp: record.timestamp,
         at: record.at,
     })
 }

@@ -28,11 +28,14 @@ pub struct Report {
     pub not_acknowledged: u64,
     /// Ranges that the hub wrote down.
     pub disclosures: usize,
+    /// Restrictions of a person that were certain to reach another contact of it.
+    pub reached: usize,
     /// A live client's reading, then one of everything in the end, of each subscription.
     pub readings: Vec<Tally>,
     /// Clients that were started again, and errors that they told.
     pub clients: Vec<(String, u64, u64)>,
-    /// Services that ended by themselves and were started again.
+    /// Services that ended by themselves, with the last that they said, and were started again. None may: what they stand on
+    /// is away often.
     pub ended: Vec<String>,
     pub violations: usize,
     /// The first of each kind.
@@ -58,6 +61,7 @@ impl Report {
             acknowledged: written.acknowledged.lock().map_or(0, |all| all.len()),
             not_acknowledged: written.failed.load(Relaxed),
             disclosures: driver.disclosures,
+            reached: driver.reached(),
             readings: verdict.tallies,
             clients: driver.clients.clone(),
             ended: driver.ended.clone(),
@@ -69,7 +73,7 @@ impl Report {
 
     /// Whether anything is as it must not be.
     pub fn failed(&self) -> bool {
-        self.violations > 0 || !self.wrong.is_empty()
+        self.violations > 0 || !self.wrong.is_empty() || !self.ended.is_empty()
     }
 
     /// As tables and lines.
@@ -119,8 +123,9 @@ impl Report {
         for (client, restarts, errors) in &self.clients {
             text.push_str(&format!("{client}: told {errors} errors, was started again {restarts} times\n"));
         }
-        if !self.ended.is_empty() {
-            text.push_str(&format!("{} times a service ended by itself and was started again\n", self.ended.len()));
+        text.push_str(&format!("{} restrictions of a person were certain to reach another contact\n", self.reached));
+        for ended in &self.ended {
+            text.push_str(&format!("WRONG: ended by itself: {ended}\n"));
         }
         for wrong in &self.wrong {
             text.push_str(&format!("WRONG: {wrong}\n"));

@@ -41,13 +41,23 @@ fn contact() -> Content {
     }))
 }
 
+fn headers() -> Vec<(String, Option<String>)> {
+    [("publisher", "acme"), ("kind", "contact")].map(|(name, value)| (name.to_owned(), Some(hex::encode(value)))).into()
+}
+
 /// Ten records of one contact; all were disclosed by one range at time 100 and read at 110.
 fn facts() -> Facts {
     let schemas = Schemas([(Kind::Contact, 1)].into());
     let items: BTreeSet<String> = ["person.name", "organisation.email"].map(str::to_owned).into();
     let lying: BTreeMap<Place, Lying> = (0..10)
         .map(|offset| {
-            let lying = Lying { contact: TARO.to_owned(), publisher: "acme".to_owned(), content: Some(contact()) };
+            let lying = Lying {
+                contact: TARO.to_owned(),
+                publisher: "acme".to_owned(),
+                said: Said::Known(contact()),
+                headers: headers(),
+                timestamp: 1_000 + offset,
+            };
             (place(offset), lying)
         })
         .collect();
@@ -57,7 +67,8 @@ fn facts() -> Facts {
             place: place(offset),
             key: TARO.as_bytes().to_vec(),
             value: Some(seen.clone()),
-            publisher: Some(b"acme".to_vec()),
+            headers: headers(),
+            timestamp: 1_000 + offset,
             at: second(110),
         })
         .collect();
@@ -206,10 +217,14 @@ fn a_wrong_byte_is_found() {
         facts.readings[0].delivered[2].value.as_mut().unwrap()[at] ^= 1;
         assert_eq!(wrongs(&facts), [(Wrong::Bytes, 2)], "byte {at}");
     }
-    let changes: [fn(&mut Delivered); 5] = [
+    let changes: [fn(&mut Delivered); 9] = [
         |delivered| delivered.key[0] ^= 1,
-        |delivered| delivered.publisher = Some(b"beta".to_vec()),
-        |delivered| delivered.publisher = None,
+        |delivered| delivered.headers[0].1 = Some(hex::encode("beta")),
+        |delivered| delivered.headers[0].1 = None,
+        |delivered| delivered.headers.swap(0, 1),
+        |delivered| delivered.headers.truncate(1),
+        |delivered| delivered.headers.push(("another".to_owned(), None)),
+        |delivered| delivered.timestamp += 1,
         |delivered| delivered.value = None,
         |delivered| delivered.value.as_mut().unwrap().push(0),
     ];
@@ -247,14 +262,31 @@ fn what_does_not_lie_there_is_found() {
 #[test]
 fn a_tombstone_must_arrive_whatever_is_decided_about_its_contact() {
     let mut facts = facts();
-    facts.lying.get_mut(&place(4)).unwrap().content = None;
+    facts.lying.get_mut(&place(4)).unwrap().said = Said::Tombstone;
     facts.bans = vec![ban(taro(), Effect::Erase, 90, None), ban(taro(), Effect::Withhold, 90, None)];
     facts.readings[0].delivered.retain(|delivered| delivered.place.offset == 4);
     assert_eq!(wrongs(&facts), [(Wrong::Bytes, 4)], "it has a value");
     facts.readings[0].delivered[0].value = None;
-    facts.readings[0].delivered[0].publisher = None;
-    facts.lying.get_mut(&place(4)).unwrap().publisher = String::new();
+    facts.readings[0].delivered[0].headers.clear();
+    let lying = facts.lying.get_mut(&place(4)).unwrap();
+    (lying.publisher, lying.headers) = (String::new(), Vec::new());
     assert_eq!(wrongs(&facts), []);
     facts.readings[0].delivered.clear();
     assert_eq!(wrongs(&facts), [(Wrong::Lost, 4)]);
+}
+
+#[test]
+fn what_nobody_can_open_any_more_is_judged_by_all_but_what_it_said() {
+    let mut facts = facts();
+    facts.lying.get_mut(&place(4)).unwrap().said = Said::Destroyed;
+    assert_eq!(wrongs(&facts), []);
+    facts.readings[0].delivered[4].timestamp += 1;
+    assert_eq!(wrongs(&facts), [(Wrong::Bytes, 4)]);
+    facts.readings[0].delivered[4].timestamp -= 1;
+    facts.readings[0].delivered[4].value = None;
+    assert_eq!(wrongs(&facts), [(Wrong::Bytes, 4)]);
+    facts.readings[0].delivered.remove(4);
+    assert_eq!(wrongs(&facts), [(Wrong::Lost, 4)]);
+    facts.bans = vec![ban(taro(), Effect::Erase, 104, None)];
+    assert_eq!(wrongs(&facts), []);
 }
