@@ -67,6 +67,7 @@ const BEHIND: &[(&str, &[&str])] = &[
     ("rustls", &["tls"]),
     ("tokio-rustls", &["tls"]),
     ("rcgen", &["testkit"]),
+    ("age", &["local"]),
 ];
 
 fn metadata() -> Metadata {

@@ -286,8 +286,8 @@ async fn a_restore_brings_nobody_back() {
     let (erased, other) = (&ids[0], &ids[1]);
     until_found(&history, "erased").await;
     until_found(&history, "other").await;
-    let backup = rig.stack.directory().join("backup");
-    rig.stack.postgres.backup(&backup).await.unwrap();
+    let backup = rig.stack.directory().join("backup.tar.age");
+    local_stack::backup::write(rig.stack.directory(), &backup).await.unwrap();
     let erasure = ask(&rig, erased).await;
     finished(&rig, &erasure).await;
     nothing_left(&rig, erased).await;
@@ -297,7 +297,8 @@ async fn a_restore_brings_nobody_back() {
     for service in rig.stack.services() {
         service.stop().await.unwrap();
     }
-    rig.stack.postgres.restore(&backup).await.unwrap();
+    rig.stack.postgres.stop().await.unwrap();
+    local_stack::backup::put_back(rig.stack.directory(), &backup).await.unwrap();
     rig.stack.postgres.restart().await.unwrap();
     assert_eq!(in_the_key_store(&rig, "wrapped", erased).await, "1", "the restore brought the key back");
     assert_eq!(

@@ -47,15 +47,15 @@ pub enum Command {
         #[arg(short = 'n', long, default_value_t = 40)]
         lines: u32,
     },
-    /// Back all databases up while they are in use
+    /// Back all databases up while they are in use, sealed for the identity in local/run/stack/secrets/backup-identity
     Backup {
-        /// Folder, which must not exist; one below local/backups, named by the time, if not given
+        /// File, which must not exist; one below local/backups, named by the time, if not given
         #[arg(long)]
         out: Option<std::path::PathBuf>,
     },
     /// Stop everything and put a backup of the databases back; the next `up` replays all erasures before anything serves
     Restore {
-        /// Folder of the backup
+        /// The backup's file
         #[arg(long)]
         from: std::path::PathBuf,
     },

@@ -31,6 +31,31 @@ pub enum LocalError {
     /// Interrupted by the user.
     #[error("interrupted; everything that was started has been stopped")]
     Interrupted,
+    /// Nothing opens backups here.
+    #[error(
+        "the identity that opens backups is not at {path}: put it back from where you keep it; without it none can be restored",
+        path = .path.display()
+    )]
+    NoIdentity { path: PathBuf },
+    /// The identity is not there, or is not for its owner only.
+    #[error(transparent)]
+    Secret(#[from] secret::SecretError),
+    /// What is there is none.
+    #[error("{path} holds no age identity", path = .path.display())]
+    BadIdentity { path: PathBuf },
+    /// The backup was made for another identity.
+    #[error(
+        "{backup} was not made for the identity in {identity} ({recipient}): put the one there by which it was made",
+        backup = .backup.display(), identity = .identity.display()
+    )]
+    OtherIdentity { backup: PathBuf, identity: PathBuf, recipient: String },
+    /// The file is not what `local backup` writes, or not all of it.
+    #[error("{path} is not a whole backup", path = .path.display())]
+    NoBackup {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
     /// The harness failed.
     #[error(transparent)]
     Testkit(#[from] testkit::Error),

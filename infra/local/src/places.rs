@@ -6,7 +6,7 @@
 //! local/run/running.json what runs now, and where (see `Running`)
 //! local/run/supervisor.* pid and log of the process that holds the stack
 //! local/hub.env          addresses for a shell: `. local/hub.env`
-//! local/backups/       backups of the databases
+//! local/backups/         sealed backups of the databases
 //! local/clients/         client configurations of the sample subscriptions
 //! ```
 use std::path::PathBuf;

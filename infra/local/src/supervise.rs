@@ -59,6 +59,7 @@ async fn start(brokers: u16) -> Result<Stack, LocalError> {
     let builder = Stack::builder().brokers(brokers).tls().directory(places::stack()).restored(restored).progress(say);
     let mut stack = builder.start().await?;
     backup::taken_up()?;
+    backup::prepare()?;
     say("adding the operators");
     Running::of(&mut stack, &places::clients()).await?.save()?;
     Ok(stack)

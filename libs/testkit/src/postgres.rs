@@ -5,7 +5,8 @@
 //! may be only 107 bytes long), only a free loopback port. PostgreSQL refuses to run as root, so root runs it as
 //! the system user `postgres`.
 use std::{
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    io::Write,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -21,7 +22,7 @@ use crate::{
     dir::Dir,
     error::IoContext as _,
     paths, ports,
-    process::{Launch, Process, run},
+    process::{Launch, Process, run, run_into},
 };
 
 /// The superuser.
@@ -214,25 +215,6 @@ impl Postgres {
         }
     }
 
-    /// Copies all databases to a folder that must not exist, while they are in use: `pg_basebackup` with the write-ahead
-    /// log that belongs to it.
-    ///
-    /// # Errors
-    /// When the server refuses or the folder cannot be written.
-    pub async fn backup(&self, to: &Path) -> Result<()> {
-        backup(self.port, &self.password, to).await
-    }
-
-    /// Stops the server, if it runs, and puts a backup in the place of its data; what was there is kept beside it. It is
-    /// started by [`Postgres::restart`], recovers, and begins a new timeline, as every restore does.
-    ///
-    /// # Errors
-    /// When it does not stop or the files cannot be written.
-    pub async fn restore(&mut self, from: &Path) -> Result<()> {
-        self.stop().await?;
-        restore(&self.data, from).await
-    }
-
     /// Whether it runs.
     pub fn is_running(&mut self) -> bool {
         self.process.is_running()
@@ -252,40 +234,50 @@ impl Postgres {
     }
 }
 
-/// [`Postgres::backup`] of a server that another process started at this directory.
+/// Writes all databases of a server, which another process may have started at this directory, as they are at one moment:
+/// a tar archive of `pg_basebackup` with the write-ahead log that belongs to it. Answers `to`.
+///
+/// What is written is everything that the databases hold, and none of it touches a disk here: sealing it is the caller's
+/// part. An error is the end of it: nothing that was written till then may be taken for a backup.
 ///
 /// # Errors
-/// As there.
-pub async fn backup_at(directory: &Path, to: &Path) -> Result<()> {
+/// When the server refuses, or `to` does.
+pub async fn base_backup<W: Write + Send + 'static>(directory: &Path, to: W) -> Result<W> {
     let data = data_folder(directory, server_user().as_deref())?;
     let read = |path: PathBuf| std::fs::read_to_string(&path).at("read", path);
-    let port = read(directory.join("port"))?;
-    let port = port.trim().parse().map_err(|_| Error::Answer { what: "the port".to_owned(), answer: port.clone() })?;
-    backup(port, read(data.join("admin-password"))?.trim(), to).await
-}
-
-async fn backup(port: u16, password: &str, to: &Path) -> Result<()> {
     let backup = Launch::new(paths::postgres_bin()?.join("pg_basebackup"))
-        .args(["--host=127.0.0.1".to_owned(), format!("--port={port}"), format!("--username={ADMIN}")])
-        .args(["--wal-method=stream", "--checkpoint=fast", "--no-password"])
-        .arg(format!("--pgdata={}", to.display()))
-        .env("PGPASSWORD", password);
-    run(&backup, "").await.map(|_| ())
+        .args(["--host=127.0.0.1".to_owned(), format!("--port={}", read(directory.join("port"))?.trim())])
+        .args([format!("--username={ADMIN}").as_str(), "--no-password", "--checkpoint=fast"])
+        // To the standard output, where the log can only follow at the end.
+        .args(["--format=tar", "--pgdata=-", "--wal-method=fetch"])
+        .env("PGPASSWORD", read(data.join("admin-password"))?.trim());
+    run_into(&backup, to).await
 }
 
-/// [`Postgres::restore`] of a server that is stopped and was started at this directory.
+/// An empty folder beside a server's data that only its owner may look into: where a base backup is unpacked for [`put_back`].
 ///
 /// # Errors
-/// When there is none, or the files cannot be written.
-pub async fn restore_at(directory: &Path, from: &Path) -> Result<()> {
-    restore(&data_folder(directory, server_user().as_deref())?, from).await
+/// When it cannot be made.
+pub fn folder_for_backup(directory: &Path) -> Result<PathBuf> {
+    let folder = unpacked(&data_folder(directory, server_user().as_deref())?);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::DirBuilder::new().mode(0o700).create(&folder).at("make the directory", &folder)?;
+    Ok(folder)
 }
 
-async fn restore(data: &Path, from: &Path) -> Result<()> {
-    std::fs::metadata(from.join("backup_label")).at("find the backup in", from)?;
-    let new = data.with_extension("restored");
-    let _ = std::fs::remove_dir_all(&new);
-    copy(from, &new).await?;
+fn unpacked(data: &Path) -> PathBuf {
+    data.with_extension("restored")
+}
+
+/// Puts what was unpacked into [`folder_for_backup`] in the place of the data of a server that is stopped; what was there is
+/// kept beside it. Started again, the server recovers, and begins a new timeline, as after every restore.
+///
+/// # Errors
+/// When it is no base backup, or the files cannot be written.
+pub async fn put_back(directory: &Path) -> Result<()> {
+    let data = data_folder(directory, server_user().as_deref())?;
+    let new = unpacked(&data);
+    std::fs::metadata(new.join("backup_label")).at("find the backup in", &new)?;
     // By this it recovers as from an archive, and so on a timeline of its own; all it needs is in the backup.
     let signal = new.join("recovery.signal");
     std::fs::write(&signal, "").at("write", &signal)?;
@@ -298,8 +290,8 @@ async fn restore(data: &Path, from: &Path) -> Result<()> {
     }
     let before = data.with_extension("before-restore");
     let _ = std::fs::remove_dir_all(&before);
-    std::fs::rename(data, &before).at("put aside", data)?;
-    std::fs::rename(&new, data).at("put the backup at", data)
+    std::fs::rename(&data, &before).at("put aside", &data)?;
+    std::fs::rename(&new, &data).at("put the backup at", data)
 }
 
 /// Puts certificate and key where the server's user may read them.

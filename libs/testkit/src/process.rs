@@ -6,7 +6,7 @@
 //! that Ctrl-C reaches only the parent, which then stops them in order.
 use std::{
     fs::File,
-    io::{Read as _, Seek as _, SeekFrom},
+    io::{Read as _, Seek as _, SeekFrom, Write},
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -310,7 +310,6 @@ pub async fn run(launch: &Launch, input: &str) -> Result<String> {
 }
 
 fn run_to_end(launch: &Launch, input: &str) -> Result<String> {
-    use std::io::Write as _;
     let program = launch.program.display().to_string();
     let failed = |source| Error::Spawn { program: program.clone(), source };
     let mut command = launch.command(Path::new("/dev/null"))?;
@@ -327,6 +326,38 @@ fn run_to_end(launch: &Launch, input: &str) -> Result<String> {
     }
     let output_text = format!("{text}{}", String::from_utf8_lossy(&output.stderr));
     Err(Error::Failed { program, status: output.status.to_string(), output: output_text })
+}
+
+/// Runs a program to its end and writes its standard output to `to` as it comes, however long it is; answers `to`.
+///
+/// # Errors
+/// As [`run`], and when `to` refuses: the program is killed then.
+pub async fn run_into<W: Write + Send + 'static>(launch: &Launch, to: W) -> Result<W> {
+    let launch = launch.clone();
+    let program = launch.program.display().to_string();
+    tokio::task::spawn_blocking(move || copy_to_end(&launch, to))
+        .await
+        .unwrap_or_else(|error| Err(Error::Answer { what: program, answer: error.to_string() }))
+}
+
+fn copy_to_end<W: Write>(launch: &Launch, mut to: W) -> Result<W> {
+    let program = launch.program.display().to_string();
+    let failed = |source| Error::Spawn { program: program.clone(), source };
+    let mut command = launch.command(Path::new("/dev/null"))?;
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = spawn_from_lasting_thread(command).map_err(failed)?;
+    let copied = child.stdout.take().map_or(Ok(0), |mut out| std::io::copy(&mut out, &mut to));
+    if copied.is_err() {
+        // It ends by itself at its next write; not to wait for that.
+        let _ = child.kill();
+    }
+    let output = child.wait_with_output().map_err(failed)?;
+    copied.at("pass on what was printed by", &launch.program)?;
+    if output.status.success() {
+        return Ok(to);
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(Error::Failed { program, status: output.status.to_string(), output: said })
 }
 
 type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
