@@ -7,7 +7,7 @@ use serde::Deserialize;
 use store::{DatabaseConfig, Store, StoreError};
 
 #[cfg(feature = "pkcs11")]
-use crate::kek::{Pkcs11, Pkcs11Config, Pkcs11Error};
+use crate::kek::{Beside, Pkcs11, Pkcs11Config, Pkcs11Error};
 use crate::{CacheConfig, KeyCache, KeyStore, kek::Kek, kek::KeyFile, kek::KeyFileError};
 
 /// What becomes of records that are not sealed.
@@ -21,13 +21,13 @@ pub enum Unsealed {
     Accept,
 }
 
-/// Where keys are, and what they are wrapped under: a key file or a device, one of the two.
+/// Where keys are, and what they are wrapped under: a key file or a device; both on the way from the file to the device.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeysConfig {
     /// The key store: a database of its own, owned by a login of its own.
     pub database: DatabaseConfig,
-    /// File with key-encryption keys, mode 0600.
+    /// File with key-encryption keys, mode 0600. Empty: none, as built-in defaults name one.
     #[serde(default)]
     pub key_file: Option<SecretFile>,
     /// A device with key-encryption keys.
@@ -55,9 +55,9 @@ pub enum KeysConfigError {
     #[cfg(feature = "pkcs11")]
     #[error(transparent)]
     Pkcs11(#[from] Pkcs11Error),
-    /// Neither a file nor a device, or both.
-    #[error("name either keys.key_file or keys.pkcs11: without a key-encryption key nothing can be sealed or opened")]
-    Either,
+    /// Neither a file nor a device.
+    #[error("name keys.key_file or keys.pkcs11: without a key-encryption key nothing can be sealed or opened")]
+    Neither,
 }
 
 impl KeysConfig {
@@ -68,10 +68,8 @@ impl KeysConfig {
         if let Err(error) = self.database.validate() {
             problems.push(("keys.database", error.to_string()));
         }
-        let files = [
-            ("keys.database.password_file", self.database.password_file.as_ref()),
-            ("keys.key_file", self.key_file.as_ref()),
-        ];
+        let files =
+            [("keys.database.password_file", self.database.password_file.as_ref()), ("keys.key_file", self.file())];
         for (key, file) in files.into_iter().filter_map(|(key, file)| Some((key, file?))) {
             match file.read_bytes() {
                 Err(SecretError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
@@ -79,8 +77,8 @@ impl KeysConfig {
                 Ok(_) => {}
             }
         }
-        if self.key_file.is_some() == self.has_device() {
-            problems.push(("keys", KeysConfigError::Either.to_string()));
+        if self.file().is_none() && !self.has_device() {
+            problems.push(("keys", KeysConfigError::Neither.to_string()));
         }
         let cache = &self.cache;
         if cache.max_contacts == 0 || cache.poll_ms == 0 || cache.max_staleness_ms <= cache.poll_ms {
@@ -88,6 +86,11 @@ impl KeysConfig {
             problems.push(("keys.cache", what.to_owned()));
         }
         problems
+    }
+
+    /// The key file, if there is one.
+    pub fn file(&self) -> Option<&SecretFile> {
+        self.key_file.as_ref().filter(|file| !file.path().as_os_str().is_empty())
     }
 
     #[cfg(feature = "pkcs11")]
@@ -100,16 +103,20 @@ impl KeysConfig {
         false
     }
 
-    /// The key-encryption keys.
+    /// The key-encryption keys. Where there is a device it wraps, and a file only opens what it has wrapped before.
     ///
     /// # Errors
     /// They cannot be read, or the device does not take us.
     pub fn kek(&self) -> Result<Arc<dyn Kek>, KeysConfigError> {
         #[cfg(feature = "pkcs11")]
         if let Some(device) = &self.pkcs11 {
-            return Ok(Arc::new(Pkcs11::open(device.clone())?));
+            let device = Pkcs11::open(device.clone())?;
+            return Ok(match self.file().cloned() {
+                Some(file) => Arc::new(Beside { current: device, other: KeyFile::read(file)? }),
+                None => Arc::new(device),
+            });
         }
-        let file = self.key_file.clone().ok_or(KeysConfigError::Either)?;
+        let file = self.file().cloned().ok_or(KeysConfigError::Neither)?;
         Ok(Arc::new(KeyFile::read(file)?))
     }
 

@@ -7,6 +7,8 @@
 //! are safe here: a KEK wraps one small key per contact, and 2³² contacts are more people than there are.
 
 pub(crate) mod aes;
+#[cfg(any(feature = "pkcs11", test))]
+mod beside;
 mod edit;
 mod key_file;
 #[cfg(feature = "pkcs11")]
@@ -14,6 +16,8 @@ mod pkcs11;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
+#[cfg(feature = "pkcs11")]
+pub(crate) use beside::Beside;
 pub use edit::{add, create, make_current, remove};
 pub use key_file::{KeyFile, KeyFileError};
 #[cfg(feature = "pkcs11")]

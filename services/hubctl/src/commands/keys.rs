@@ -22,7 +22,7 @@ pub(super) async fn run(context: &Context, command: KeysCommand) -> Result<(), F
         }
         KeysCommand::Add { from, id } => {
             let config = read(&from)?;
-            match (&config.key_file, &config.pkcs11) {
+            match (config.file(), &config.pkcs11) {
                 (_, Some(device)) => seal::Pkcs11::generate(device, &id).map_err(Failure::keys)?,
                 (Some(file), None) => kek::add(file.path(), id.clone()).map_err(Failure::keys)?,
                 (None, None) => return Err(nowhere(&from)),
@@ -32,7 +32,7 @@ pub(super) async fn run(context: &Context, command: KeysCommand) -> Result<(), F
         }
         KeysCommand::Use { from, id } => {
             let config = read(&from)?;
-            let Some(file) = &config.key_file else {
+            let (Some(file), None) = (config.file(), &config.pkcs11) else {
                 let say =
                     "a device's current key is named in the configuration: change keys.pkcs11.current and restart";
                 return Err(Failure::Usage(say.to_owned()));
@@ -47,10 +47,14 @@ pub(super) async fn run(context: &Context, command: KeysCommand) -> Result<(), F
             let config = read(&from)?;
             open(&config).await?.retire(id.clone(), Utc::now()).await.map_err(Failure::keys)?;
             let mut say = format!("{id} is retired: nothing is wrapped under it, and nothing will be");
-            if let Some(file) = &config.key_file {
+            if let Some(file) = config.file() {
                 match kek::remove(file.path(), &id) {
                     Ok(()) => say += "; it was taken out of this key file",
                     Err(kek::KeyFileError::NoSuchKey { .. }) => {}
+                    // The device wraps now.
+                    Err(kek::KeyFileError::IsCurrent { .. }) if config.pkcs11.is_some() => {
+                        say += "; it is the last of its key file: set keys.key_file to \"\" and destroy the file";
+                    }
                     Err(error) => return Err(Failure::keys(error)),
                 }
             }
