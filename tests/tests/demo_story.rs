@@ -3,7 +3,7 @@
 //! The demo asserts every step itself, so running it is a test of the whole; what is looked at here beside it is that
 //! seeding changes nothing the second time, what it leaves in the clients' folder, and that the report says the same.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::{os::unix::fs::PermissionsExt as _, path::Path, process::Stdio, time::Duration};
 
 use local_stack::{
     demo::demo_with,
@@ -16,7 +16,12 @@ use local_stack::{
     },
 };
 use serde_json::Value;
-use testkit::stack::Stack;
+use testkit::{paths, stack::Stack};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::Command,
+    time::timeout,
+};
 
 /// Few, but enough for people whom several companies know.
 const CARDS: usize = 600;
@@ -42,6 +47,7 @@ async fn the_stack_is_seeded_once_and_the_story_holds() {
         assert_eq!(import.count("accepted"), 0, "{} was published twice", file.name);
     }
     the_clients_folder_is_complete_and_private(&clients);
+    the_readmes_examples_run(&running, stack.directory()).await;
 
     let report = stack.directory().join("demo-report.json");
     demo_with(&running, samples, &report, &teller).await.unwrap();
@@ -77,4 +83,53 @@ fn the_clients_folder_is_complete_and_private(clients: &std::path::Path) {
         let topics = std::fs::read_to_string(clients.join(format!("{}.topics", grant.id))).unwrap();
         assert_eq!(topics.lines().collect::<Vec<_>>(), grant.topics);
     }
+}
+
+/// The README's examples of consuming run as they are written there, by the commands that it names.
+async fn the_readmes_examples_run(running: &Running, folder: &Path) {
+    let readme = std::fs::read_to_string(paths::root().join("README.md")).unwrap();
+    let consuming = readme.split("\n## ").find(|part| part.starts_with("Consuming")).unwrap();
+    let code = |language: &str| {
+        let starts = format!("{language}\n");
+        let found = consuming.split("```").filter_map(|part| part.strip_prefix(&starts)).collect::<Vec<_>>();
+        assert_eq!(found.len(), 1, "examples in {language}");
+        found[0].to_owned()
+    };
+    let saved = |language: &str, name: &str, command: &str| {
+        assert!(consuming.contains(&format!("save as `{name}` and run `{command}`")), "how to run {name}");
+        let path = folder.join(name);
+        std::fs::write(&path, code(language)).unwrap();
+        command.replace(name, &path.display().to_string())
+    };
+    let python = saved("python", "consume.py", "local/deps/venv/bin/python consume.py");
+    let node = saved("js", "consume.js", "NODE_PATH=tests/clients/node/node_modules node consume.js");
+    for (command, begin) in [(python, "jointuse.contact "), (code("sh"), "Offset:"), (node, "jointuse.")] {
+        let lines = first_lines(running, &command).await;
+        assert!(lines.len() == 5 && lines.iter().all(|line| line.starts_with(begin)), "{command}: {lines:#?}");
+    }
+}
+
+/// The first five lines that a shell's command prints in the checkout, or all, if it ends before.
+async fn first_lines(running: &Running, command: &str) -> Vec<String> {
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("exec env {}", command.trim_start())])
+        .current_dir(paths::root())
+        .env("HUB_BOOTSTRAP", &running.hub_bootstrap)
+        .env("REGISTRY_URL", &running.registry_url)
+        .env("CLIENTS_DIR", &running.clients_dir)
+        .env("AUTHORITY_TRUST", running.trust.as_ref().unwrap())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut first = Vec::new();
+    while first.len() < 5 {
+        let line = timeout(Duration::from_secs(90), lines.next_line()).await;
+        let line = line.unwrap_or_else(|_| panic!("no more lines of: {command}; {first:#?}")).unwrap();
+        let Some(line) = line else { break };
+        first.push(line);
+    }
+    first
 }
