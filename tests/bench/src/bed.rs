@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use authority_api::types::Reason;
 use serde_json::{Value, json};
 use testkit::{
     kafka::ADMIN,
@@ -48,6 +49,7 @@ pub(crate) struct Bed {
     pub(crate) desk: Desk,
     pub(crate) member: Member,
     narrow: Option<Grant>,
+    outside: bool,
     forwarder: Process,
     forwarder_port: u16,
 }
@@ -76,7 +78,8 @@ impl Bed {
         let forwarder = Process::start("forwarder", launch, stack.directory().join("forwarder.log"))?;
         let desk = stack.desk().await?;
         let member = desk.member("bench").await?;
-        Ok(Self { stack, desk, member, narrow: None, forwarder, forwarder_port })
+        desk.member(Self::OUTSIDER).await?;
+        Ok(Self { stack, desk, member, narrow: None, outside: false, forwarder, forwarder_port })
     }
 
     /// So that it takes no part in what does not measure it.
@@ -89,17 +92,33 @@ impl Bed {
         &self.member.subscription
     }
 
-    /// A company that never became a member.
+    /// A company that published, and is a member until [`Bed::narrow`].
     pub(crate) const OUTSIDER: &str = "outsider";
 
     /// From now on there is an outsider, and a subscription without e-mail, telephone and address.
     pub(crate) async fn narrow(&mut self) -> Result<()> {
-        self.desk.company(Self::OUTSIDER).await?;
-        let without = ["organisation.email", "organisation.telephone", "organisation.address"];
-        let items = contract::catalogue().items.iter().map(|item| item.id.as_str());
-        let items: Vec<&str> = items.filter(|item| !without.contains(item)).collect();
-        let company = &self.member.company;
-        self.narrow = Some(self.desk.grant_items(company, "subscription", "bench-narrow", &[], &items).await?);
+        if self.narrow.is_none() {
+            let without = ["organisation.email", "organisation.telephone", "organisation.address"];
+            let items = contract::catalogue().items.iter().map(|item| item.id.as_str());
+            let items: Vec<&str> = items.filter(|item| !without.contains(item)).collect();
+            let company = &self.member.company;
+            self.narrow = Some(self.desk.grant_items(company, "subscription", "bench-narrow", &[], &items).await?);
+        }
+        self.outsider(true).await
+    }
+
+    /// From now on everybody is a member again.
+    pub(crate) async fn widen(&mut self) -> Result<()> {
+        self.outsider(false).await
+    }
+
+    async fn outsider(&mut self, outside: bool) -> Result<()> {
+        if self.outside != outside {
+            let (by, step) = if outside { (&self.desk.asks, "suspend") } else { (&self.desk.approves, "resume") };
+            let because = Reason { reason: "measuring".into() };
+            let _: Value = by.post(&format!("/v1/companies/{}/{step}", Self::OUTSIDER), &because).await?;
+            self.outside = outside;
+        }
         Ok(())
     }
 

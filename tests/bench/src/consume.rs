@@ -22,7 +22,7 @@ const PARTITIONS: u16 = 4;
 /// Different values of records.
 const PAYLOADS: u64 = 1_000;
 
-/// Medians over the runs, of one client and record size, one way.
+/// Medians over the rounds, of one client and record size, one way.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     client: &'static str,
@@ -32,15 +32,17 @@ pub(crate) struct Row {
     ratio_to_direct: f64,
     ratio_to_forwarder: f64,
     cpu_seconds_per_gb: Option<f64>,
+    rounds: Vec<Figure>,
 }
 
+#[derive(Debug, Clone, Serialize)]
 struct Figure {
     records_per_second: f64,
-    cpu_per_gb: Option<f64>,
+    cpu_seconds_per_gb: Option<f64>,
 }
 
 /// A client that reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Client {
     Librdkafka,
     Java,
@@ -48,6 +50,14 @@ pub(crate) enum Client {
 
 impl Client {
     pub(crate) const ALL: [Self; 2] = [Self::Librdkafka, Self::Java];
+
+    /// The client of the tests that is of its kind.
+    pub(crate) const fn of_tests(self) -> testkit::clients::Client {
+        match self {
+            Self::Librdkafka => testkit::clients::Client::Confluent,
+            Self::Java => testkit::clients::Client::Java,
+        }
+    }
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -92,7 +102,7 @@ fn summary(client: &'static str, size: usize, figures: &BTreeMap<Way, Vec<Figure
     Way::ALL
         .into_iter()
         .map(|way| {
-            let cpu: Vec<f64> = figures.get(&way).into_iter().flatten().filter_map(|f| f.cpu_per_gb).collect();
+            let cpu: Vec<f64> = figures.get(&way).into_iter().flatten().filter_map(|f| f.cpu_seconds_per_gb).collect();
             Row {
                 client,
                 record_bytes: size,
@@ -101,6 +111,7 @@ fn summary(client: &'static str, size: usize, figures: &BTreeMap<Way, Vec<Figure
                 ratio_to_direct: ratio(way, Way::Direct),
                 ratio_to_forwarder: ratio(way, Way::Forwarder),
                 cpu_seconds_per_gb: median(&cpu),
+                rounds: figures.get(&way).cloned().unwrap_or_default(),
             }
         })
         .collect()
@@ -120,7 +131,7 @@ async fn fill(bed: &mut Bed, topic: &str, size: usize, count: u64) -> Result<()>
 }
 
 /// Lower-case letters, drawn by a simple generator (Knuth's MMIX).
-fn payload(seed: u64, size: usize) -> String {
+pub(crate) fn payload(seed: u64, size: usize) -> String {
     let mut state = seed;
     let mut letter = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -131,7 +142,7 @@ fn payload(seed: u64, size: usize) -> String {
 
 async fn figure(bed: &mut Bed, client: Client, way: Way, topic: &str, size: usize, count: u64) -> Result<Figure> {
     let (records_per_second, cpu) = read(bed, client, way, topic, &Begin::new(), count).await?;
-    Ok(Figure { records_per_second, cpu_per_gb: cpu.map(|cpu| cpu / (count as f64 * size as f64 / 1e9)) })
+    Ok(Figure { records_per_second, cpu_seconds_per_gb: cpu.map(|cpu| cpu / (count as f64 * size as f64 / 1e9)) })
 }
 
 /// Reads so many records, from the beginning of each partition unless told: records a second, and the processor time of

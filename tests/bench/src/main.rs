@@ -125,10 +125,6 @@ async fn measure(cli: &Cli) -> Result<Report> {
         report.history = history::run(&mut bed, cli.runs, cli.percent).await?;
         bed.stop_history().await?;
     }
-    if wanted(Part::Latency) {
-        report::say("latency: one record at a time, three ways");
-        report.latency = latency::run(&mut bed, cli.runs).await?;
-    }
     if wanted(Part::Revocation) {
         report::say("revocation: from an operator's call to the last byte");
         report.revocation = Some(revocation::run(&mut bed, 2 * usize::try_from(cli.percent).unwrap_or(100)).await?);
@@ -153,6 +149,12 @@ async fn measure(cli: &Cli) -> Result<Report> {
     if wanted(Part::Rewriting) {
         report::say("rewriting: sealed contacts opened, withheld and blanked, beside a direct read and the forwarder");
         report.rewriting = rewriting::run(&mut bed, cli.runs, cli.percent).await?;
+    }
+    if wanted(Part::Latency) {
+        report::say(
+            "latency: one record at a time, plain ones of three sizes and sealed contacts, librdkafka and Java",
+        );
+        report.latency = latency::run(&mut bed, cli.runs).await?;
     }
     // It makes partitions, which stay.
     if wanted(Part::Sessions) {

@@ -72,13 +72,18 @@ pub(crate) fn print(report: &Report, out: &Path) -> ExitCode {
 fn table(rows: &[Value]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY);
-    if let Some(Value::Object(first)) = rows.first() {
-        table.set_header(first.keys().map(|key| key.replace('_', " ")));
+    // Single rounds are for the JSON.
+    let shown = |row: &Value| -> Vec<(String, Value)> {
+        let fields = row.as_object().into_iter().flatten();
+        fields.filter(|(name, _)| *name != "rounds").map(|(name, value)| (name.clone(), value.clone())).collect()
+    };
+    if let Some(first) = rows.first() {
+        table.set_header(shown(first).iter().map(|(name, _)| name.replace('_', " ")));
     }
     for row in rows {
-        let cells = row.as_object().into_iter().flat_map(|fields| fields.values()).map(|value| match value {
+        let cells = shown(row).into_iter().map(|(_, value)| match value {
             Value::Number(number) => number.as_f64().map_or_else(String::new, short),
-            Value::String(text) => text.clone(),
+            Value::String(text) => text,
             Value::Null => "-".to_owned(),
             other => other.to_string(),
         });

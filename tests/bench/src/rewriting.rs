@@ -29,12 +29,8 @@ struct Of {
 const WARM: Of =
     Of { name: "50,000 contacts", topic: "jointuse.contact", contacts: Bed::KEYS / 2, clients: &Client::ALL };
 /// Ten times as many as it keeps, read from first to last: none is at hand.
-const COLD: Of = Of {
-    name: "1,000,000 contacts",
-    topic: "jointuse.behaviour",
-    contacts: Bed::KEYS * 10,
-    clients: &[Client::Librdkafka],
-};
+const COLD: Of =
+    Of { name: "1,000,000 contacts", topic: "jointuse.behaviour", contacts: Bed::KEYS * 10, clients: &Client::ALL };
 
 /// Medians over the rounds, one way.
 #[derive(Debug, Serialize)]
@@ -45,6 +41,13 @@ pub(crate) struct Row {
     records_per_second: f64,
     ratio_to_direct: f64,
     ratio_to_forwarder: f64,
+    cpu_microseconds_per_record: Option<f64>,
+    rounds: Vec<Figure>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Figure {
+    records_per_second: f64,
     cpu_microseconds_per_record: Option<f64>,
 }
 
@@ -68,14 +71,16 @@ pub(crate) async fn run(bed: &mut Bed, runs: usize, percent: u64) -> Result<Vec<
 async fn measure(bed: &mut Bed, of: Of, begin: &Begin, ways: &[Way], runs: usize, count: u64) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for &client in of.clients {
-        let mut figures: BTreeMap<Way, Vec<(f64, Option<f64>)>> = BTreeMap::new();
+        let mut figures: BTreeMap<Way, Vec<Figure>> = BTreeMap::new();
         for round in 0..=runs {
             for &way in ways {
                 let withheld = if matches!(way, Way::Withheld | Way::Blanked) { count / OUTSIDE } else { 0 };
                 let (rate, cpu) = read(bed, client, way, of.topic, begin, count - withheld).await?;
                 // The first round warms caches, pages and connections.
                 if round > 0 {
-                    figures.entry(way).or_default().push((rate, cpu.map(|cpu| cpu * 1e6 / count as f64)));
+                    let cpu_microseconds_per_record = cpu.map(|cpu| cpu * 1e6 / count as f64);
+                    let figure = Figure { records_per_second: rate, cpu_microseconds_per_record };
+                    figures.entry(way).or_default().push(figure);
                 }
             }
         }
@@ -84,10 +89,11 @@ async fn measure(bed: &mut Bed, of: Of, begin: &Begin, ways: &[Way], runs: usize
     Ok(rows)
 }
 
-fn row(of: Of, client: Client, way: Way, figures: &BTreeMap<Way, Vec<(f64, Option<f64>)>>) -> Row {
-    let rates = |way: Way| figures.get(&way).into_iter().flatten().map(|(rate, _)| *rate);
+fn row(of: Of, client: Client, way: Way, figures: &BTreeMap<Way, Vec<Figure>>) -> Row {
+    let rates = |way: Way| figures.get(&way).into_iter().flatten().map(|figure| figure.records_per_second);
     let ratio = |to: Way| median(&rates(way).zip(rates(to)).map(|(a, b)| a / b).collect::<Vec<_>>());
-    let cpu: Vec<f64> = figures.get(&way).into_iter().flatten().filter_map(|(_, cpu)| *cpu).collect();
+    let rounds = figures.get(&way).cloned().unwrap_or_default();
+    let cpu: Vec<f64> = rounds.iter().filter_map(|figure| figure.cpu_microseconds_per_record).collect();
     Row {
         keys: of.name,
         client: client.name(),
@@ -96,5 +102,6 @@ fn row(of: Of, client: Client, way: Way, figures: &BTreeMap<Way, Vec<(f64, Optio
         ratio_to_direct: ratio(Way::Direct).unwrap_or(f64::NAN),
         ratio_to_forwarder: ratio(Way::Forwarder).unwrap_or(f64::NAN),
         cpu_microseconds_per_record: median(&cpu),
+        rounds,
     }
 }

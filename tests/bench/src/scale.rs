@@ -6,20 +6,21 @@ use crate::{
     Failure, Result,
     bed::{Bed, Way},
     consume::{Client, read},
-    sealed::{Begin, Writer},
+    sealed::{Begin, OUTSIDE, Writer},
     usage::{median, resident_mib},
 };
 
 const CONTACTS: u64 = Bed::KEYS / 2;
 const LONG: u64 = 10_000_000;
 const SHORT: u64 = LONG / 100;
-/// A short topic is read so many times for one figure: processor time is counted in hundredths of a second.
+/// A short topic is read so many times for one figure: it is read in a fifth of a second.
 const AGAIN: u64 = 10;
 
-/// One topic, opened by the hub. Medians over the rounds.
+/// One topic, one way through the hub. Medians over the rounds.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
     records: u64,
+    way: &'static str,
     records_per_second: f64,
     ratio_to_direct: f64,
     cpu_microseconds_per_record: f64,
@@ -32,14 +33,22 @@ pub(crate) async fn run(bed: &mut Bed, runs: usize, percent: u64) -> Result<Vec<
     for (topic, count, again) in [("jointuse.transaction", SHORT, AGAIN), ("jointuse.meeting", LONG, 1)] {
         let count = (count * percent / 100).max(1);
         let begin = Writer::new(bed, topic).await?.fill(CONTACTS, count).await?;
-        topics.push(Topic { name: topic, count, again, begin, direct: Vec::new(), opened: Vec::new(), memory: 0.0 });
+        topics.push(Topic { name: topic, count, again, begin, direct: Vec::new(), hub: Vec::new(), memory: 0.0 });
     }
-    for round in 0..=runs {
-        for topic in &mut topics {
-            topic.read(bed, round > 0).await?;
+    let mut rows = Vec::new();
+    for way in [Way::Opened, Way::Blanked] {
+        if way == Way::Blanked {
+            bed.narrow().await?;
         }
+        for round in 0..=runs {
+            for topic in &mut topics {
+                topic.read(bed, way, round > 0).await?;
+            }
+        }
+        rows.extend(topics.iter_mut().map(|topic| topic.row(way)));
     }
-    Ok(topics.iter().map(Topic::row).collect())
+    bed.widen().await?;
+    Ok(rows)
 }
 
 struct Topic {
@@ -49,35 +58,40 @@ struct Topic {
     begin: Begin,
     direct: Vec<f64>,
     /// Records a second, and seconds of processor a record.
-    opened: Vec<(f64, f64)>,
+    hub: Vec<(f64, f64)>,
     memory: f64,
 }
 
 impl Topic {
-    async fn read(&mut self, bed: &mut Bed, counted: bool) -> Result<()> {
-        let (mut direct, mut opened, mut cpu) = (Vec::new(), Vec::new(), 0.0);
+    async fn read(&mut self, bed: &mut Bed, way: Way, counted: bool) -> Result<()> {
+        let (mut direct, mut hub, mut cpu) = (Vec::new(), Vec::new(), 0.0);
+        let withheld = if way == Way::Blanked { self.count / OUTSIDE } else { 0 };
         for _ in 0..self.again {
             let (rate, _) = read(bed, Client::Librdkafka, Way::Direct, self.name, &self.begin, self.count).await?;
             direct.push(rate);
-            let (rate, used) = read(bed, Client::Librdkafka, Way::Opened, self.name, &self.begin, self.count).await?;
-            opened.push(rate);
+            let (rate, used) =
+                read(bed, Client::Librdkafka, way, self.name, &self.begin, self.count - withheld).await?;
+            hub.push(rate);
             cpu += used.ok_or(Failure::Setup("the hub does not run"))?;
         }
         if counted {
             let records = self.count as f64 * self.again as f64;
             self.direct.extend(median(&direct));
-            self.opened.extend(median(&opened).map(|rate| (rate, cpu / records)));
+            self.hub.extend(median(&hub).map(|rate| (rate, cpu / records)));
         }
-        let pid = bed.between(Way::Opened).ok_or(Failure::Setup("the hub does not run"))?;
+        let pid = bed.between(way).ok_or(Failure::Setup("the hub does not run"))?;
         self.memory = resident_mib(pid).ok_or(Failure::Setup("no memory figure"))?;
         Ok(())
     }
 
-    fn row(&self) -> Row {
-        let ratios: Vec<f64> = self.opened.iter().zip(&self.direct).map(|((rate, _), direct)| rate / direct).collect();
-        let of = |pick: fn(&(f64, f64)) -> f64| median(&self.opened.iter().map(pick).collect::<Vec<_>>());
+    /// The figures of a way; those of the next begin anew.
+    fn row(&mut self, way: Way) -> Row {
+        let (hub, direct) = (std::mem::take(&mut self.hub), std::mem::take(&mut self.direct));
+        let ratios: Vec<f64> = hub.iter().zip(&direct).map(|((rate, _), direct)| rate / direct).collect();
+        let of = |pick: fn(&(f64, f64)) -> f64| median(&hub.iter().map(pick).collect::<Vec<_>>());
         Row {
             records: self.count,
+            way: way.name(),
             records_per_second: of(|figure| figure.0).unwrap_or(f64::NAN),
             ratio_to_direct: median(&ratios).unwrap_or(f64::NAN),
             cpu_microseconds_per_record: of(|figure| figure.1 * 1e6).unwrap_or(f64::NAN),

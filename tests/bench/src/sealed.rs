@@ -14,7 +14,7 @@ use testkit::{
     keys::{At, Sealer},
 };
 
-use crate::{Failure, Result, bed::Bed};
+use crate::{Failure, Result, bed::Bed, consume::payload};
 
 const AT_ONCE: u64 = 20_000;
 /// One in so many is an outsider's.
@@ -35,6 +35,15 @@ pub(crate) struct Writer {
 
 impl Writer {
     pub(crate) async fn new(bed: &Bed, topic: &str) -> Result<Self> {
+        Self::with(bed, topic, ProduceOptions::default().linger).await
+    }
+
+    /// One that sends each record at once.
+    pub(crate) async fn at_once(bed: &Bed, topic: &str) -> Result<Self> {
+        Self::with(bed, topic, Duration::ZERO).await
+    }
+
+    async fn with(bed: &Bed, topic: &str, linger: Duration) -> Result<Self> {
         let password = bed.stack.directory().join("bench-password");
         testkit::dir::write_secret(&password, bed.stack.kafka.password(ADMIN))?;
         let kafka = serde_json::json!({
@@ -42,7 +51,7 @@ impl Writer {
         });
         let kafka: KafkaConfig = serde_json::from_value(kafka).map_err(|_| Failure::Setup("no Kafka configuration"))?;
         // Uncompressed, so that nothing but the hub's own work differs between the ways.
-        let options = ProduceOptions { compression: Compression::None, ..ProduceOptions::default() };
+        let options = ProduceOptions { compression: Compression::None, linger, ..ProduceOptions::default() };
         let producer = Producer::new(&kafka, "bench", options).map_err(|_| Failure::Setup("no producer"))?;
         let topic: Arc<str> = topic.into();
         let partitions = producer.partitions(&topic, Duration::from_secs(10)).await;
@@ -81,6 +90,21 @@ impl Writer {
         let id = id(n);
         let keys = self.sealer.keys(&[&id]).await?;
         self.record(n, &id, keys.first().ok_or(Failure::Setup("no key"))?)
+    }
+
+    /// A record of so many bytes that is not sealed, for partition 0.
+    pub(crate) fn plain(&self, bytes: usize) -> Record {
+        let mut record = Record::new(Arc::clone(&self.topic), id(0), payload(1, bytes));
+        record.partition = Some(0);
+        record.headers = vec![("publisher".into(), self.company.clone().into()), ("kind".into(), "contact".into())];
+        record
+    }
+
+    /// Writes one record: its partition and offset.
+    pub(crate) async fn send(&self, record: Record) -> Result<(i32, i64)> {
+        let delivery =
+            self.producer.send(record).await.map_err(|_| Failure::Setup("the broker did not take a record"))?;
+        Ok((delivery.partition, delivery.offset))
     }
 
     fn record(&self, n: u64, id: &str, key: &ContactKey) -> Result<Record> {
