@@ -123,7 +123,7 @@ async fn lists(rig: &Rig) {
             .iter()
             .map(|event| (event.number("id").unwrap(), event.text("host").to_owned(), event.number("port")))
             .collect();
-        assert_eq!(brokers, [broker.clone()], "{client:?}");
+        assert_eq!(brokers, std::slice::from_ref(&broker), "{client:?}");
     }
     let looks = Client::MAIN.map(|client| async move {
         let request = Request::new("offsets", &rig.bootstrap(), ALPHA, PASSWORD).with("topics", vec![CONTACT]);
