@@ -1,25 +1,32 @@
 //! The canary: a person's values, planted in records of every kind, in bad rows and in bad requests, appear in no log,
-//! metric, error, trace, command line, state folder, no record, no file of a broker, and in no database but history's own.
+//! metric, error, trace, command line, state folder, temporary file, core or backup, no record, no file of a broker, and in no
+//! database but history's own, nor in the write-ahead log of the others.
 //!
 //! Everything that a service says runs at `trace`. Where the values belong, they are looked for, too: what cannot find
 //! them there cannot be trusted elsewhere. **Not hunted here**: history's own tables, which are the histories, and with
-//! them the log that PostgreSQL writes for all databases; history's good answers, and what the hub delivers, which are
-//! what they are for.
+//! them the log that PostgreSQL writes for all databases of one server, for which history has a server of its own here; history's
+//! good answers, and what the hub delivers, which are what they are for.
 
 mod ground_rig;
 
 use std::time::Duration;
 
-use ground_rig::{DEADLINE, acquisition, hunt, hunt::Hunt, places, plant, sink::Sink, variable};
-use reqwest::{
-    Method,
-    multipart::{Form, Part},
+use ground_rig::{
+    DEADLINE, acquisition, hunt,
+    hunt::Hunt,
+    places, plant,
+    sink::Sink,
+    thief::{self, Key, Loot},
+    variable,
+    wrong::{Sender, bad_administration, bad_publishing, bad_reading, got, marked},
 };
+use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use testkit::{
     clients::{self, Client, Request},
-    dir::Dir,
-    stack::{Grant, Member, Name, Stack},
+    dir::{Dir, write_secret},
+    postgres::Postgres,
+    stack::{Grant, Member, Name, Stack, StackBuilder},
     wait,
 };
 
@@ -68,40 +75,8 @@ fn the_hunt_finds_what_is_planted() {
     }
 }
 
-/// Somebody who sends requests and keeps what came back and must hold nothing.
-struct Sender {
-    http: reqwest::Client,
-    /// Place and bytes.
-    kept: Vec<(String, Vec<u8>)>,
-    statuses: Vec<(String, u16)>,
-}
-
-impl Sender {
-    /// Sends a request; head and body of the answer are kept for the hunt.
-    async fn send(&mut self, what: &str, request: reqwest::RequestBuilder) -> (u16, String) {
-        let (status, head, body) = got(request).await;
-        self.kept.push((format!("the answer to {what} ({status})"), [head.as_bytes(), body.as_bytes()].concat()));
-        self.statuses.push((what.to_owned(), status));
-        (status, body)
-    }
-
-    /// A request that must be refused.
-    async fn refused(&mut self, what: &str, request: reqwest::RequestBuilder) {
-        let (status, body) = self.send(what, request).await;
-        assert!((400..500).contains(&status), "{what}: {status} {body}");
-    }
-}
-
-async fn got(request: reqwest::RequestBuilder) -> (u16, String, String) {
-    let answer = request.send().await.unwrap();
-    let status = answer.status().as_u16();
-    let head = format!("{:?}", answer.headers());
-    (status, head, answer.text().await.unwrap())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn planted_values_stay_where_they_belong() {
-    let sink = Sink::start().await;
+/// Everything tells all it can, history has a server of its own, and temporary files have a folder.
+fn talkative(sink: &Sink, histories: &Postgres, folder: &Dir) -> StackBuilder {
     let mut builder = Stack::builder();
     for name in Name::ALL {
         let format = if name == Name::Intake { "json" } else { "text" };
@@ -109,9 +84,26 @@ async fn planted_values_stay_where_they_belong() {
             .env(name, &variable(name, "telemetry", "log_filter"), "trace")
             .env(name, &variable(name, "telemetry", "log_format"), format)
             .env(name, &variable(name, "telemetry", "otlp_endpoint"), sink.url())
-            .env(name, "OTEL_BSP_SCHEDULE_DELAY", "200");
+            .env(name, "OTEL_BSP_SCHEDULE_DELAY", "200")
+            .env(name, "TMPDIR", folder.folder("temporary").unwrap().display().to_string());
     }
-    let mut stack = builder.start().await.unwrap();
+    let password = folder.path().join("secrets/history").display().to_string();
+    builder.env(Name::History, "HISTORY__DATABASE__URL", histories.url("history", "history")).env(
+        Name::History,
+        "HISTORY__DATABASE__PASSWORD_FILE",
+        password,
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planted_values_stay_where_they_belong() {
+    let sink = Sink::start().await;
+    let apart = Dir::temporary("histories").unwrap();
+    write_secret(&apart.folder("secrets").unwrap().join("history"), "a password").unwrap();
+    let mut histories = Postgres::start_at(&apart.path().join("postgres")).await.unwrap();
+    histories.create_role("history", "a password").await.unwrap();
+    histories.create_database("history", "history").await.unwrap();
+    let mut stack = talkative(&sink, &histories, &apart).start().await.unwrap();
     let desk = stack.desk().await.unwrap();
     let (alpha, beta) = (desk.member("persol-alpha").await.unwrap(), desk.member("persol-beta").await.unwrap());
     let mut sender = Sender { http: reqwest::Client::new(), kept: Vec::new(), statuses: Vec::new() };
@@ -121,10 +113,10 @@ async fn planted_values_stay_where_they_belong() {
     bad_reading(&stack, &mut sender, &alpha.subscription).await;
     bad_administration(&stack, &mut sender).await;
     consume(&stack, &beta.subscription).await;
-    outage(&mut stack, &mut sender, &alpha).await;
+    outage(&mut stack, &mut histories, &mut sender, &alpha).await;
 
     let hunt = Hunt::new(&[&plant::WORDS[..], &[plant::CLIENT_ID]].concat());
-    places::where_it_belongs(&stack, &alpha.subscription, &hunt).await;
+    places::where_it_belongs(&stack, &histories, &alpha.subscription, &hunt).await;
     let mut findings = Vec::new();
     for (place, bytes) in &sender.kept {
         findings.extend(hunt.report(place, bytes));
@@ -133,9 +125,13 @@ async fn planted_values_stay_where_they_belong() {
         findings.extend(hunt.report(&format!("metrics of {name:?}"), stack.metrics(name).await.unwrap().as_bytes()));
     }
     findings.extend(places::command_lines(&mut stack, &hunt));
-    findings.extend(places::records_of_all_topics(&stack, &hunt).await);
-    findings.extend(places::databases(&stack, &hunt).await);
-    let files = places::database_files(&stack).await;
+    findings.extend(places::held_files(&mut stack, &hunt));
+    findings.extend(places::cores(&mut stack));
+    let records = places::records_of_all_topics(&stack).await;
+    findings.extend(places::in_records(&records, &hunt));
+    findings.extend(places::databases(&stack, &histories, &hunt).await);
+    findings.extend(places::backups(&stack, apart.path(), &apart.folder("backups").unwrap(), &hunt).await);
+    nothing_opens_without_the_key_encryption_key(&stack, &records, &hunt).await;
     // What is still buffered is flushed when the services stop.
     let directory = stack.directory().to_owned();
     stack.stop().await.unwrap();
@@ -147,10 +143,8 @@ async fn planted_values_stay_where_they_belong() {
         );
         findings.extend(hunt.in_folder(&folder));
     }
-    for folder in files {
-        assert!(hunt::files(&folder).len() > 100, "{} holds a database", folder.display());
-        findings.extend(hunt.in_folder(&folder));
-    }
+    findings.extend(hunt.in_folder(&apart.folder("temporary").unwrap()));
+    findings.extend(places::data_directory(stack.postgres.data(), &hunt));
     let brokers = directory.join("kafka");
     let segments = hunt::files(&brokers);
     assert!(
@@ -171,6 +165,28 @@ async fn planted_values_stay_where_they_belong() {
     findings.extend(hunt.report("exported traces", &exported));
     findings.sort();
     assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n\n"));
+}
+
+/// Whoever has every right on the brokers and on the databases but history's, and not the key-encryption key, reads nothing;
+/// with it he reads all, so he did try.
+async fn nothing_opens_without_the_key_encryption_key(stack: &Stack, records: &[clients::Record], hunt: &Hunt) {
+    thief::only_its_own_login_reads_the_key_store(&stack.postgres).await;
+    let loot = Loot::take(&stack.postgres, records).await;
+    let (sealed, wrapped) = loot.size();
+    assert!(sealed >= 10 && wrapped >= 4, "{sealed} sealed records, {wrapped} wrapped keys");
+    let mut guesses = loot.guesses();
+    assert!(guesses.len() > 29 * wrapped, "{} guesses: each wrapped key is among them", guesses.len());
+    // Another stack's, and none.
+    guesses.extend([[0; 32], [7; 32]]);
+    assert_eq!(loot.opened(&guesses), Vec::<Vec<u8>>::new());
+
+    let file = std::fs::read_to_string(stack.keys.key_file()).unwrap();
+    let kek = file.lines().find_map(|line| line.strip_prefix("kek-1 ")).unwrap();
+    let kek = Key::try_from(places::bytes(kek.trim())).unwrap();
+    assert!(!guesses.contains(&kek));
+    let opened = loot.opened(&[kek].into());
+    assert_eq!(opened.len(), sealed);
+    assert!(!hunt.in_bytes(&opened.concat()).is_empty());
 }
 
 /// Records of every kind in every format, with bad rows among them.
@@ -236,103 +252,6 @@ async fn file(
     sender.http.post(format!("{}/v1/files", stack.intake_url())).bearer_auth(token).multipart(form)
 }
 
-/// Requests that are wrong from path to body, each with the person's values where people put them by mistake.
-async fn bad_publishing(stack: &Stack, sender: &mut Sender, alpha: &Member) {
-    let base = stack.intake_url();
-    let token = stack.access_token(&alpha.publication, "intake").await.unwrap();
-    let http = sender.http.clone();
-    let post = |path: &str| http.post(format!("{base}{path}")).bearer_auth(&token);
-    let contact = plant::contact("bad").to_string();
-    let with = |field: &str, value: Value| {
-        let mut contact = plant::contact("bad");
-        contact[field] = value;
-        contact.to_string()
-    };
-    for (what, request) in [
-        ("broken JSON", post("/v1/records/contact").body(contact.replace("\"title\"", "title"))),
-        ("cut JSON", post("/v1/records/contact").body(contact[..contact.len() / 2].to_owned())),
-        ("a JSON text", post("/v1/records/contact").body("\"金糸雀\"")),
-        ("CP932 as JSON", post("/v1/records/contact").body(encoding_rs::SHIFT_JIS.encode(&contact).0.into_owned())),
-        ("a wrong type", post("/v1/records/contact").body(with("name", "金糸雀".into()))),
-        ("a wrong acquisition", post("/v1/records/contact").body(with("acquisition", "金糸雀".into()))),
-        ("a sensitive field", post("/v1/records/contact").body(with("religion", "金糸雀".into()))),
-        ("a kind", post("/v1/records/%E9%87%91%E7%B3%B8%E9%9B%80")),
-        ("a path", post("/v1/persons/kanaria.naku@naki-goe.example")),
-        ("a query", post("/v1/records/contact?dry-run=kanaria.naku@naki-goe.example").body(contact.clone())),
-        (
-            "an unknown query",
-            post("/v1/records/contact?email=kanaria.naku@naki-goe.example&name=金糸雀").body(contact.clone()),
-        ),
-        ("no token", http.post(format!("{base}/v1/records/contact")).body(contact.clone())),
-        (
-            "a wrong token",
-            http.post(format!("{base}/v1/records/contact")).bearer_auth("kanaria.naku.naki-goe").body(contact.clone()),
-        ),
-        (
-            "a password",
-            http.post(format!("{base}/v1/records/contact"))
-                .basic_auth("kanaria.naku@naki-goe.example", Some("73164258"))
-                .body(contact.clone()),
-        ),
-        (
-            "a method",
-            http.request(Method::from_bytes(b"KANARIA.NAKU").unwrap(), format!("{base}/v1/records/contact"))
-                .bearer_auth(&token),
-        ),
-    ] {
-        sender.refused(what, marked(request)).await;
-    }
-    let form = |format: &'static str, name: &'static str, value: String, file: Vec<u8>| {
-        Form::new()
-            .text("format", format)
-            .text(name, value)
-            .part("file", Part::bytes(file).file_name("金糸雀.csv").mime_str("text/csv").unwrap())
-    };
-    let acquisition = acquisition().to_string();
-    let headerless = plant::eight().split(|byte| *byte == b'\n').skip(3).collect::<Vec<_>>().join(&b'\n');
-    let generic = "reference,金糸雀啼一郎,kanaria.naku@naki-goe.example,宗教\n1,金糸雀,,\n";
-    for (what, form) in [
-        ("a format", form("金糸雀", "acquisition", acquisition.clone(), plant::eight())),
-        ("a part", form("eight-csv", "金糸雀", "啼一郎".to_owned(), plant::eight())),
-        ("an acquisition that is no JSON", form("eight-csv", "acquisition", "金糸雀".to_owned(), plant::eight())),
-        (
-            "an acquisition of another shape",
-            form("eight-csv", "acquisition", json!({"method": {"金糸雀": "啼一郎"}}).to_string(), plant::eight()),
-        ),
-        (
-            "a mapping that is no TOML",
-            form("generic-csv", "mapping", "[columns\n金糸雀 = 啼一郎".to_owned(), plant::eight()),
-        ),
-        (
-            "a mapping to nowhere",
-            form("generic-csv", "mapping", "[columns]\n\"金糸雀\" = \"啼一郎\"\n".to_owned(), plant::eight()),
-        ),
-        ("a file without header", form("eight-csv", "acquisition", acquisition.clone(), headerless.clone())),
-        ("another file without header", form("generic-csv", "acquisition", acquisition.clone(), headerless)),
-        ("a header with values", form("generic-csv", "acquisition", acquisition.clone(), generic.as_bytes().to_vec())),
-        ("cards as calendar", form("icalendar", "acquisition", acquisition.clone(), plant::vcards())),
-        ("a calendar as cards", form("vcard", "acquisition", acquisition, plant::calendar())),
-    ] {
-        let request = http.post(format!("{base}/v1/files")).bearer_auth(&token).multipart(form);
-        let (status, body) = sender.send(what, marked(request)).await;
-        // A file in which no card is found may be answered row by row.
-        assert!((400..500).contains(&status) || body.contains("\"accepted\":0"), "{what}: {status} {body}");
-    }
-}
-
-/// Headers that callers fill, with what must not be kept of them.
-fn marked(request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
-    request
-        .header("traceparent", "00-5b8efff798038103d269b633813fc60c-eee19b7ec3c1b174-01")
-        .header("tracestate", "kanaria=kanaria.naku-73164258")
-        .header("baggage", "user=kanaria.naku")
-        .header("user-agent", "KanaPhone/9")
-        .header("cookie", "id=ck-naki-5f1e9d")
-        .header("referer", "https://lp-naki-77ab.example/")
-        .header("x-request-id", "kanaria.naku@naki-goe.example")
-        .header("x-forwarded-for", "203.0.113.177")
-}
-
 async fn read_histories(stack: &Stack, sender: &mut Sender, alpha: &Member) {
     let token = stack.access_token(&alpha.subscription, "history").await.unwrap();
     let base = stack.history_url();
@@ -365,103 +284,6 @@ async fn read_histories(stack: &Stack, sender: &mut Sender, alpha: &Member) {
     }
 }
 
-async fn bad_reading(stack: &Stack, sender: &mut Sender, subscription: &Grant) {
-    let base = stack.history_url();
-    let token = stack.access_token(subscription, "history").await.unwrap();
-    let http = sender.http.clone();
-    let post = |body: String| {
-        http.post(format!("{base}/v1/persons/search"))
-            .bearer_auth(&token)
-            .header("content-type", "application/json")
-            .body(body)
-    };
-    let get = |path: &str| http.get(format!("{base}{path}")).bearer_auth(&token);
-    for (what, request) in [
-        ("a search of no JSON", post("{\"name\": 金糸雀}".into())),
-        ("a search by an unknown field", post(json!({"mobile": "090-7316-4258"}).to_string())),
-        ("a search by a value as field", post(json!({"金糸雀 啼一郎": true}).to_string())),
-        ("a search of a wrong type", post(json!({"name": ["金糸雀"]}).to_string())),
-        ("a search with a wrong limit", post(json!({"name": "金糸雀", "limit": "啼一郎"}).to_string())),
-        ("a search with a wrong cursor", post(json!({"name": "金糸雀", "cursor": "kanaria.naku"}).to_string())),
-        (
-            "a search in CP932",
-            post(String::new()).body(encoding_rs::SHIFT_JIS.encode("{\"name\": \"金糸雀\"}").0.into_owned()),
-        ),
-        ("a search of a long name", post(json!({"name": "金糸雀".repeat(3_000)}).to_string())),
-        (
-            "a search with a form",
-            http.post(format!("{base}/v1/persons/search")).bearer_auth(&token).form(&[("name", "金糸雀")]),
-        ),
-        ("a search without token", http.post(format!("{base}/v1/persons/search")).json(&json!({"name": "金糸雀"}))),
-        (
-            "a search with a wrong token",
-            http.post(format!("{base}/v1/persons/search")).bearer_auth("kanaria.naku").json(&json!({"name": "金糸雀"})),
-        ),
-        ("a person by address", get("/v1/persons/kanaria.naku@naki-goe.example")),
-        ("a person by name", get("/v1/persons/金糸雀啼一郎/timeline")),
-        ("an organisation by name", get("/v1/organisations/金糸雀商会")),
-        ("a timeline of a wrong kind", get("/v1/persons/00000000-0000-4000-8000-000000000000/timeline?kind=金糸雀")),
-        (
-            "a timeline from a wrong time",
-            get("/v1/persons/00000000-0000-4000-8000-000000000000/timeline?from=73164258-1"),
-        ),
-        (
-            "a timeline by a wrong cursor",
-            get("/v1/persons/00000000-0000-4000-8000-000000000000/timeline?cursor=kanaria.naku"),
-        ),
-        ("a search by URL", get("/v1/persons?email=kanaria.naku@naki-goe.example")),
-    ] {
-        sender.refused(what, marked(request)).await;
-    }
-}
-
-/// What might be typed into the wrong window.
-async fn bad_administration(stack: &Stack, sender: &mut Sender) {
-    let base = stack.authority_url();
-    let http = sender.http.clone();
-    let post = |path: &str, body: Value| http.post(format!("{base}{path}")).json(&body);
-    for (what, request) in [
-        (
-            "a sign-in",
-            post(
-                "/v1/sessions",
-                json!({"operator": "kanaria.naku@naki-goe.example", "password": "金糸雀啼一郎7316-4258"}),
-            ),
-        ),
-        (
-            "a sign-in as nobody",
-            post("/v1/sessions", json!({"operator": "kanaria.naku", "password": "金糸雀啼一郎7316-4258"})),
-        ),
-        ("a sign-in of a wrong shape", post("/v1/sessions", json!({"金糸雀": "啼一郎"}))),
-        (
-            "a token",
-            http.post(format!("{base}/oauth/token"))
-                .basic_auth("kanaria.naku@naki-goe.example", Some("7316-4258"))
-                .form(&[("grant_type", "client_credentials")]),
-        ),
-        (
-            "a token by form",
-            http.post(format!("{base}/oauth/token")).form(&[
-                ("grant_type", "金糸雀"),
-                ("client_id", "kanaria.naku"),
-                ("client_secret", "73164258"),
-                ("scope", "羽繕い坂"),
-            ]),
-        ),
-        (
-            "a company",
-            post("/v1/companies", json!({"id": "金糸雀", "name_ja": "金糸雀商会"})).bearer_auth("kanaria.naku"),
-        ),
-        ("a subject", http.get(format!("{base}/registry/subjects/kanaria.naku@naki-goe.example/versions/latest"))),
-        ("a schema id", http.get(format!("{base}/registry/schemas/ids/7316-4258"))),
-        ("a schema", post("/registry/subjects/jointuse.contact-value/versions", json!({"schema": "金糸雀"}))),
-        ("an address", http.get(format!("{base}/金糸雀?name=啼一郎"))),
-        ("an address of the hub", http.get(format!("{}/金糸雀?name=啼一郎", stack.hub_admin_url()))),
-    ] {
-        sender.refused(what, marked(request)).await;
-    }
-}
-
 /// Through the hub, with the person's values in what a client says of itself.
 async fn consume(stack: &Stack, subscription: &Grant) {
     let login = subscription.login.as_str();
@@ -485,7 +307,7 @@ async fn consume(stack: &Stack, subscription: &Grant) {
 }
 
 /// Errors of what lies below: the database and the broker go while records are sent and read.
-async fn outage(stack: &mut Stack, sender: &mut Sender, alpha: &Member) {
+async fn outage(stack: &mut Stack, histories: &mut Postgres, sender: &mut Sender, alpha: &Member) {
     let intake = stack.access_token(&alpha.publication, "intake").await.unwrap();
     let history = stack.access_token(&alpha.subscription, "history").await.unwrap();
     let http = sender.http.clone();
@@ -498,11 +320,13 @@ async fn outage(stack: &mut Stack, sender: &mut Sender, alpha: &Member) {
         ]
     };
     stack.postgres.kill9();
+    histories.kill9();
     for (what, request) in requests("without-database") {
         let (status, body) = sender.send(&format!("{what} without database"), marked(request)).await;
         assert!(status >= 500, "{what}: {status} {body}");
     }
     stack.postgres.restart().await.unwrap();
+    histories.restart().await.unwrap();
     for service in stack.services() {
         service.until_ready(DEADLINE).await.unwrap();
     }

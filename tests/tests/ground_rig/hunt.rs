@@ -19,32 +19,65 @@ struct Needle {
 #[derive(Debug)]
 pub struct Hunt {
     needles: Vec<Needle>,
-    /// Needles by their first two bytes, so that a byte of hay costs one look.
+    /// Needles by their first two bytes, in either case where that means the same, so that a byte of hay costs one look.
     starts: Vec<Vec<usize>>,
+    /// Whether there are any.
+    begins: Vec<bool>,
 }
+
+/// The names of a text's bytes in one character encoding, and of the ways in which programs write bytes.
+const UTF_8: [&str; 8] = ["UTF-8", "hex", "escaped", "octal", "percent", "list", "base64", "base64url"];
+const CP932: [&str; 8] = [
+    "CP932",
+    "hex of CP932",
+    "escaped CP932",
+    "octal of CP932",
+    "percent of CP932",
+    "list of CP932",
+    "base64 of CP932",
+    "base64url of CP932",
+];
+const UTF_16LE: [&str; 8] = [
+    "UTF-16",
+    "hex of UTF-16",
+    "escaped UTF-16",
+    "octal of UTF-16",
+    "percent of UTF-16",
+    "list of UTF-16",
+    "base64 of UTF-16",
+    "base64url of UTF-16",
+];
+const UTF_16BE: [&str; 8] = [
+    "UTF-16BE",
+    "hex of UTF-16BE",
+    "escaped UTF-16BE",
+    "octal of UTF-16BE",
+    "percent of UTF-16BE",
+    "list of UTF-16BE",
+    "base64 of UTF-16BE",
+    "base64url of UTF-16BE",
+];
 
 /// A word in all the encodings that are hunted for, each with its name.
 pub fn encodings(word: &str) -> Vec<(&'static str, Vec<u8>)> {
     let utf8 = word.as_bytes().to_vec();
     let (cp932, _, _) = encoding_rs::SHIFT_JIS.encode(word);
     let cp932 = cp932.into_owned();
-    let utf16: Vec<u8> = word.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let little: Vec<u8> = word.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = word.encode_utf16().flat_map(u16::to_be_bytes).collect();
     let mut all = Vec::new();
-    for (name, bytes) in [("UTF-8", &utf8), ("CP932", &cp932)] {
-        let is = |utf: &'static str, other: &'static str| if name == "UTF-8" { utf } else { other };
+    for (names, bytes) in [(UTF_8, &utf8), (CP932, &cp932), (UTF_16LE, &little), (UTF_16BE, &big)] {
+        let [plain, hex, escaped, octal, percent, list, standard, url] = names;
         let each = |form: &dyn Fn(u8) -> String| bytes.iter().map(|byte| form(*byte)).collect::<String>().into_bytes();
-        all.push((is("UTF-8", "CP932"), bytes.clone()));
-        all.push((is("hex", "hex of CP932"), each(&|byte| format!("{byte:02x}"))));
-        all.push((is("escaped", "escaped CP932"), each(&|byte| format!("\\x{byte:02x}"))));
-        all.push((is("octal", "octal of CP932"), each(&|byte| format!("\\{byte:03o}"))));
-        all.push((is("percent", "percent of CP932"), each(&|byte| format!("%{byte:02x}"))));
-        all.push((
-            is("list", "list of CP932"),
-            bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ").into_bytes(),
-        ));
+        all.push((plain, bytes.clone()));
+        all.push((hex, each(&|byte| format!("{byte:02x}"))));
+        all.push((escaped, each(&|byte| format!("\\x{byte:02x}"))));
+        all.push((octal, each(&|byte| format!("\\{byte:03o}"))));
+        all.push((percent, each(&|byte| format!("%{byte:02x}"))));
+        all.push((list, bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ").into_bytes()));
         for shift in 0..3 {
-            all.push((is("base64", "base64 of CP932"), base64(&STANDARD_NO_PAD, bytes, shift)));
-            all.push((is("base64url", "base64url of CP932"), base64(&URL_SAFE_NO_PAD, bytes, shift)));
+            all.push((standard, base64(&STANDARD_NO_PAD, bytes, shift)));
+            all.push((url, base64(&URL_SAFE_NO_PAD, bytes, shift)));
         }
     }
     // As URLs mostly have it: letters and digits as they are.
@@ -52,7 +85,6 @@ pub fn encodings(word: &str) -> Vec<(&'static str, Vec<u8>)> {
         if b.is_ascii_alphanumeric() || b"-._~".contains(&b) { char::from(b).to_string() } else { format!("%{b:02x}") }
     });
     all.push(("URL", mixed.collect::<String>().into_bytes()));
-    all.push(("UTF-16", utf16));
     let json = word.encode_utf16().map(|unit| format!("\\u{unit:04x}"));
     all.push(("JSON", json.collect::<String>().into_bytes()));
     let rust = word.chars().map(|letter| format!("\\u{{{:x}}}", u32::from(letter)));
@@ -85,9 +117,18 @@ impl Hunt {
         }
         let mut starts = vec![Vec::new(); 1 << 16];
         for (index, needle) in needles.iter().enumerate() {
-            starts[start(needle.bytes[0], needle.bytes[1])].push(index);
+            let cases = |byte: u8| if needle.folded { [byte, byte.to_ascii_uppercase()] } else { [byte, byte] };
+            for first in cases(needle.bytes[0]) {
+                for second in cases(needle.bytes[1]) {
+                    let known: &mut Vec<usize> = &mut starts[start(first, second)];
+                    if !known.contains(&index) {
+                        known.push(index);
+                    }
+                }
+            }
         }
-        Self { needles, starts }
+        let begins = starts.iter().map(|known| !known.is_empty()).collect();
+        Self { needles, starts, begins }
     }
 
     /// What of it is in there.
@@ -97,17 +138,23 @@ impl Hunt {
 
     /// What of it is in there, each with where it is first.
     fn places(&self, hay: &[u8]) -> BTreeMap<&str, usize> {
-        let lower = hay.to_ascii_lowercase();
         let mut found = BTreeMap::new();
-        for (hay, folded) in [(hay, false), (lower.as_slice(), true)] {
-            for (at, pair) in hay.windows(2).enumerate() {
-                for index in &self.starts[start(pair[0], pair[1])] {
-                    let needle = &self.needles[*index];
-                    if needle.folded == folded && hay[at..].starts_with(&needle.bytes) {
+        // Nobody optimises tests, and of a hundred megabytes almost no byte begins anything: so no iterators, and one look at each.
+        let (begins, last) = (self.begins.as_slice(), hay.len().saturating_sub(1));
+        let mut at = 0;
+        while at < last {
+            let pair = usize::from(hay[at]) << 8 | usize::from(hay[at + 1]);
+            if begins[pair] {
+                for needle in self.starts[pair].iter().map(|index| &self.needles[*index]) {
+                    let here = hay.get(at..at + needle.bytes.len()).unwrap_or_default();
+                    let same =
+                        if needle.folded { here.eq_ignore_ascii_case(&needle.bytes) } else { here == needle.bytes };
+                    if same {
                         found.entry(needle.what.as_str()).or_insert(at);
                     }
                 }
             }
+            at += 1;
         }
         found
     }

@@ -6,6 +6,8 @@ pub mod places;
 pub mod plant;
 pub mod sink;
 pub mod slow;
+pub mod thief;
+pub mod wrong;
 
 use std::time::Duration;
 
