@@ -1,5 +1,7 @@
-//! Erasure from end to end: asked for, carried on over `kill -9` at every step, and not taken back by a restore.
+//! Erasure from end to end: asked for, carried on over `kill -9` at every step and of every part, never half served, and not taken
+//! back by a restore.
 
+mod erasing_rig;
 mod flow_rig;
 
 use std::{path::PathBuf, time::Duration};
@@ -9,6 +11,7 @@ use authority_api::{
     erasure::{Erasure, ErasureReason, ErasureStep, NewErasure},
 };
 use bus::Record;
+use erasing_rig::{Watch, never_half_served};
 use flow_rig::{Caller, DEADLINE, Rig, card, quick_to_erase, transaction};
 use jointuse::Kind;
 use serde_json::{Value, json};
@@ -222,42 +225,58 @@ async fn an_erased_contact_is_gone_everywhere_and_does_not_come_back() {
     nothing_left(&rig, &erased).await;
 }
 
-/// The worst moment of each step: it is done, and not noted. The authority is killed then, and starts anew.
+/// Lets every erasure stop when this step is done, and before it is noted.
+async fn stop_at(rig: &Rig, step: ErasureStep) {
+    let refuse = format!(
+        "CREATE FUNCTION stop_here() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN IF NEW.step = '{0}' THEN RAISE EXCEPTION 'power cut'; END IF; RETURN NEW; END $$; \
+         CREATE TRIGGER stop_here BEFORE INSERT ON erasure_step FOR EACH ROW EXECUTE FUNCTION stop_here()",
+        step.as_str()
+    );
+    rig.sql(Name::Authority, &refuse).await;
+}
+
+async fn go_on(rig: &Rig) {
+    rig.sql(Name::Authority, "DROP TRIGGER stop_here ON erasure_step; DROP FUNCTION stop_here").await;
+}
+
+async fn until_stopped(rig: &mut Rig, erasure: &Erasure, step: ErasureStep) {
+    let log = rig.stack.service(Name::Authority).unwrap().log().to_owned();
+    let (id, said) = (erasure.id.to_string(), format!("step=\"{}\"", step.as_str()));
+    until("the step to be done and not noted", LONG, async || {
+        let log = std::fs::read_to_string(&log).ok()?;
+        let waits = |line: &str| line.contains("an erasure waits") && line.contains(&id) && line.contains(&said);
+        log.lines().any(waits).then_some(())
+    })
+    .await
+    .unwrap();
+}
+
+/// The worst moment of each step: it is done, and not noted. The authority is killed then, and starts anew; and then each of
+/// the others, while the contact is asked for all the time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_at_any_step_is_gone_on_from() {
     let mut rig = Rig::start(quick_to_erase()).await;
     let publisher = rig.publisher(&rig.member.publication).await;
     let history = rig.caller(Name::History, &rig.member.subscription).await;
-    let names: Vec<String> = ErasureStep::ALL.iter().map(|step| format!("step-{}", step.as_str())).collect();
+    let steps = ErasureStep::ALL.iter().map(|step| format!("step-{}", step.as_str()));
+    let others = KILLED.iter().map(|(part, _)| format!("with-{}", part.map_or("postgres", Name::as_str)));
+    let names: Vec<String> = steps.chain(others).chain(["bystander".to_owned()]).collect();
     let cards: Vec<Value> = names.iter().map(|name| card(name, "部長")).collect();
     let ids = accepted(&publisher, Kind::Contact, &cards).await;
     for name in &names {
         until_found(&history, name).await;
     }
     for ((step, contact), name) in ErasureStep::ALL.into_iter().zip(&ids).zip(&names) {
-        let refuse = format!(
-            "CREATE FUNCTION stop_here() RETURNS trigger LANGUAGE plpgsql AS \
-             $$ BEGIN IF NEW.step = '{0}' THEN RAISE EXCEPTION 'power cut'; END IF; RETURN NEW; END $$; \
-             CREATE TRIGGER stop_here BEFORE INSERT ON erasure_step FOR EACH ROW EXECUTE FUNCTION stop_here()",
-            step.as_str()
-        );
-        rig.sql(Name::Authority, &refuse).await;
+        stop_at(&rig, step).await;
         let erasure = ask(&rig, contact).await;
-        let log = rig.stack.service(Name::Authority).unwrap().log().to_owned();
-        let (id, said) = (erasure.id.to_string(), format!("step=\"{}\"", step.as_str()));
-        until("the step to be done and not noted", LONG, async || {
-            let log = std::fs::read_to_string(&log).ok()?;
-            let waits = |line: &str| line.contains("an erasure waits") && line.contains(&id) && line.contains(&said);
-            log.lines().any(waits).then_some(())
-        })
-        .await
-        .unwrap();
+        until_stopped(&mut rig, &erasure, step).await;
         rig.stack.service(Name::Authority).unwrap().kill9();
-        let noted =
-            rig.sql(Name::Authority, &format!("SELECT count(*) FROM erasure_step WHERE erasure = '{id}'")).await;
+        let noted = format!("SELECT count(*) FROM erasure_step WHERE erasure = '{}'", erasure.id);
+        let noted = rig.sql(Name::Authority, &noted).await;
         let before = ErasureStep::ALL.iter().position(|other| *other == step).unwrap();
         assert_eq!(noted.trim(), before.to_string(), "{step:?}");
-        rig.sql(Name::Authority, "DROP TRIGGER stop_here ON erasure_step; DROP FUNCTION stop_here").await;
+        go_on(&rig).await;
         // From the fence on nothing of it is served, whether or not the authority is there.
         if step >= ErasureStep::Fenced {
             until("history to have forgotten", DEADLINE, async || (found(&history, name).await == 0).then_some(()))
@@ -273,6 +292,69 @@ async fn a_kill_at_any_step_is_gone_on_from() {
         assert_eq!(certificate(&rig, &erasure).await.verified.keys, 0);
         println!("killed at {}: finished", step.as_str());
     }
+    let rest = ErasureStep::ALL.len();
+    let bystander = ids.last().unwrap();
+    for ((kill, contact), name) in KILLED.into_iter().zip(&ids[rest..]).zip(&names[rest..]) {
+        killed_while_watched(&mut rig, kill, contact, name, bystander).await;
+    }
+}
+
+/// Who is killed beside the authority (none is PostgreSQL), and when: with the fence in the databases only; with opened keys in
+/// memory and none to be had; before it hears of the fence, so that it has forgotten nothing yet.
+const KILLED: [(Option<Name>, ErasureStep); 4] = [
+    (None, ErasureStep::Fenced),
+    (Some(Name::Hub), ErasureStep::Destroyed),
+    (Some(Name::Intake), ErasureStep::Recorded),
+    (Some(Name::History), ErasureStep::Recorded),
+];
+
+async fn killed_while_watched(
+    rig: &mut Rig,
+    (part, step): (Option<Name>, ErasureStep),
+    contact: &str,
+    name: &str,
+    bystander: &str,
+) {
+    let watches = [Watch::history(rig, name).await, Watch::door(rig, contact, bystander)];
+    for watch in &watches {
+        watch.until("it to be served", |seen| seen.got).await;
+    }
+    stop_at(rig, step).await;
+    let erasure = ask(rig, contact).await;
+    until_stopped(rig, &erasure, step).await;
+    match part {
+        None => {
+            rig.stack.postgres.kill9();
+            rig.stack.postgres.restart().await.unwrap();
+            for service in rig.stack.services() {
+                service.until_ready(LONG).await.unwrap();
+            }
+            go_on(rig).await;
+        }
+        Some(name) => {
+            rig.stack.service(name).unwrap().kill9();
+            go_on(rig).await;
+            // The hub keeps nothing and is not waited for; the others have to say that nothing is left with them.
+            let next = (name != Name::Hub).then_some(ErasureStep::Forgotten);
+            let path = format!("/v1/erasures/{}", erasure.id);
+            until("the erasure to go as far as it can", LONG, async || {
+                let now: Erasure = rig.desk.asks.get(&path).await.ok()?;
+                (now.next == next).then_some(())
+            })
+            .await
+            .unwrap();
+            rig.stack.service(name).unwrap().restart().await.unwrap();
+        }
+    }
+    let done = finished(rig, &erasure).await;
+    nothing_left(rig, contact).await;
+    assert_eq!(certificate(rig, &erasure).await.verified.keys, 0);
+    let heard = done.steps.iter().find(|taken| taken.step == ErasureStep::Heard).unwrap().at;
+    for watch in watches {
+        watch.until("it to be asked again", |seen| seen.asked > heard).await;
+        never_half_served(&watch.stop().await, heard);
+    }
+    println!("killed {part:?} after {}: finished", step.as_str());
 }
 
 /// A backup from before an erasure is put back: nobody is served before the fences stand again, and the data stay
