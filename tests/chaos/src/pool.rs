@@ -107,7 +107,11 @@ impl Pool {
     fn drawn(&self, among: std::ops::Range<usize>, number: u64) -> usize {
         let busy: Vec<usize> = among.clone().filter(|slot| self.slots[*slot].busy).collect();
         let drawn = index(number / 2);
-        if number.is_multiple_of(2) || busy.is_empty() { among.start + drawn % among.len() } else { busy[drawn % busy.len()] }
+        if number.is_multiple_of(2) || busy.is_empty() {
+            among.start + drawn % among.len()
+        } else {
+            busy[drawn % busy.len()]
+        }
     }
 }
 
