@@ -1,16 +1,17 @@
 //! Two stock clients read through the hub; what a direct connection to the broker can do is bounded by ACLs.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde_json::json;
 use testkit::{
     clients::{Client, Outcome, Request, Running as RunningClient, run},
+    dir::write_secret,
     paths,
     process::{self, Launch},
 };
 
 use crate::{
-    error::LocalError,
+    error::{LocalError, file},
     seed::{
         desk::Secret,
         world::{BPO_SALES, CAREER_CARDS, CAREER_INSIGHT, SampleGrant},
@@ -64,8 +65,7 @@ pub(super) async fn python(story: &mut Story<'_>) -> Result<Shown, LocalError> {
 }
 
 pub(super) async fn java(story: &mut Story<'_>) -> Result<Shown, LocalError> {
-    let config = story.desk.clients.join(format!("{}.properties", CAREER_INSIGHT.id));
-    let config = config.display().to_string();
+    let config = with_a_group_of_its_own(story)?.display().to_string();
     let class = "org.apache.kafka.tools.consumer.ConsoleConsumer";
     let arguments = [
         "--bootstrap-server",
@@ -110,6 +110,17 @@ pub(super) async fn java(story: &mut Story<'_>) -> Result<Shown, LocalError> {
         "the Java console consumer read through the hub with the downloaded configuration (values not shown)",
     )
     .figure("records", lines.len()))
+}
+
+/// The downloaded configuration with another group: whoever reads with it meanwhile, or has read, may have left nothing to read.
+fn with_a_group_of_its_own(story: &Story<'_>) -> Result<PathBuf, LocalError> {
+    let downloaded = story.desk.clients.join(format!("{}.properties", CAREER_INSIGHT.id));
+    let text = std::fs::read_to_string(&downloaded).map_err(file("read", &downloaded))?;
+    let group = format!("group.id=ju.{}.demo-{}-console", CAREER_INSIGHT.id, story.run);
+    let lines = text.lines().map(|line| if line.starts_with("group.id=") { group.as_str() } else { line });
+    let own = story.desk.clients.join(format!("{}.demo.properties", CAREER_INSIGHT.id));
+    write_secret(&own, &(lines.collect::<Vec<_>>().join("\n") + "\n"))?;
+    Ok(own)
 }
 
 pub(super) async fn direct(story: &mut Story<'_>) -> Result<Shown, LocalError> {
