@@ -177,7 +177,8 @@ fn block_on(kind: impl Future<Output = Bench>) -> Bench {
 async fn a_revocation_stops_a_live_reader_whichever_way_it_is_decided() {
     let stack = Arc::new(Stack::builder().services(&[Name::Authority, Name::Hub]).start().await.unwrap());
     let desk = stack.desk().await.unwrap();
-    let stream = Arc::new(Stream::start(&stack, TOPIC).await.unwrap());
+    let publisher = desk.member("echo").await.unwrap().company;
+    let stream = Arc::new(Stream::start(&stack, TOPIC, &publisher).await.unwrap());
     let bench = async |slug: &str| Bench {
         stack: Arc::clone(&stack),
         stream: Arc::clone(&stream),

@@ -9,6 +9,7 @@ use std::{
 };
 
 use bus::{KafkaConfig, ProduceOptions, Producer, Record};
+use jointuse::CompanyId;
 use tokio::{sync::watch, task::JoinHandle};
 use wire::{
     batch,
@@ -45,11 +46,11 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Begins to write sealed records directly to the broker, as its administrator.
+    /// Begins to write sealed records directly to the broker, as its administrator. They say that this company shares them.
     ///
     /// # Errors
     /// When the broker does not take the first record, or the key store gives no key.
-    pub async fn start(stack: &Stack, topic: &str) -> Result<Self> {
+    pub async fn start(stack: &Stack, topic: &str, publisher: &CompanyId) -> Result<Self> {
         let failed = |answer: String| Error::Answer { what: "the stream".to_owned(), answer };
         let password = stack.directory().join("stream-password");
         crate::dir::write_secret(&password, stack.kafka.password(ADMIN))?;
@@ -61,7 +62,7 @@ impl Stream {
             Producer::new(&kafka, "stream", ProduceOptions::low_latency()).map_err(|e| failed(e.to_string()))?;
         let sealer = stack.keys.sealer().await?;
         let record = Record::new(Arc::from(topic), STREAMED, [&[0; 5][..], &[7; 400]].concat());
-        let record = sealer.seal(record.header("publisher", "4010401039979").header("kind", "transaction")).await?;
+        let record = sealer.seal(record.header("publisher", publisher.to_string()).header("kind", "transaction")).await?;
         let first = producer.send(record.clone()).await.map_err(|error| failed(error.to_string()))?;
         let (stop, newest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(first.offset)));
         let (stopped, written) = (Arc::clone(&stop), Arc::clone(&newest));

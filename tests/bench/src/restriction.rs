@@ -28,7 +28,7 @@ pub(crate) struct Row {
 
 /// Restricts and lifts a contact of which a reader gets a record every few milliseconds.
 pub(crate) async fn run(bed: &mut Bed, repetitions: usize) -> Result<Row> {
-    let stream = Stream::start(&bed.stack, TOPIC).await?;
+    let stream = Stream::start(&bed.stack, TOPIC, &bed.member.company).await?;
     let address = bed.broker_at_hub();
     let contact = STREAMED.parse().map_err(|_| Failure::Setup("a contact id"))?;
     let new = NewRestrictions {

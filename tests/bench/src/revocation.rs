@@ -24,7 +24,7 @@ pub(crate) struct Row {
 
 /// Suspends and resumes a subscription whose reader streams.
 pub(crate) async fn run(bed: &mut Bed, repetitions: usize) -> Result<Row> {
-    let stream = Stream::start(&bed.stack, TOPIC).await?;
+    let stream = Stream::start(&bed.stack, TOPIC, &bed.member.company).await?;
     let address = bed.broker_at_hub();
     let path = |step: &str| format!("/v1/subscriptions/{}/{step}", bed.reader().id);
     let because = Reason { reason: "measuring".into() };
