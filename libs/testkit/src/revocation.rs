@@ -62,7 +62,8 @@ impl Stream {
             Producer::new(&kafka, "stream", ProduceOptions::low_latency()).map_err(|e| failed(e.to_string()))?;
         let sealer = stack.keys.sealer().await?;
         let record = Record::new(Arc::from(topic), STREAMED, [&[0; 5][..], &[7; 400]].concat());
-        let record = sealer.seal(record.header("publisher", publisher.to_string()).header("kind", "transaction")).await?;
+        let record =
+            sealer.seal(record.header("publisher", publisher.to_string()).header("kind", "transaction")).await?;
         let first = producer.send(record.clone()).await.map_err(|error| failed(error.to_string()))?;
         let (stop, newest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(first.offset)));
         let (stopped, written) = (Arc::clone(&stop), Arc::clone(&newest));
