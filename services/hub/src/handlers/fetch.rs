@@ -361,15 +361,13 @@ fn same_list(before: Option<&StopList>, now: Option<&StopList>) -> bool {
 /// The stop list changed while the answer was made: whether the newest one would make the same of this partition.
 fn still_unrestricted(told: &Told<'_>, p: &Passing<'_>, made: &Bytes, now: Option<&StopList>) -> bool {
     let (Some(now), Ok(mut look)) = (now, told.hub.keys.look()) else { return false };
-    let source = Source {
-        topic: p.permit.topic().as_str(),
-        partition: p.partition.index,
-        records: told.body.get(p.partition.records.clone()).unwrap_or_default(),
-    };
+    // What is about to leave, and no more of it: how much that is was decided by the memory there was.
+    let records = told.body.get(p.partition.records.clone()).and_then(|records| records.get(..p.passed.end));
+    let source =
+        Source { topic: p.permit.topic().as_str(), partition: p.partition.index, records: records.unwrap_or_default() };
     let mut means = Means { stops: now, programs: &told.hub.programs, look: &mut look, unsealed: told.hub.unsealed };
-    let room = usize::try_from(told.hub.limits.fetch_bytes).unwrap_or(usize::MAX);
     let mut bench = told.hub.benches.take();
-    let again = delivery::pass(source, &p.terms, &mut means, &mut bench, room);
+    let again = delivery::pass(source, &p.terms, &mut means, &mut bench, usize::MAX);
     let same = again.is_ok_and(|again| {
         let places = |passed: &Passed| passed.edits.iter().map(|(place, _)| place.clone()).collect::<Vec<_>>();
         let bytes = |passed: &Passed, out: &[u8]| {
