@@ -1,8 +1,13 @@
 //! SCRAM-SHA-512 (RFC 5802 with SHA-512): what the authority stores for a login, and the client's side of the exchange.
 
+use std::num::NonZeroU32;
+
+use aws_lc_rs::{
+    digest::{SHA512, digest},
+    hmac,
+    pbkdf2::{self, PBKDF2_HMAC_SHA512},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::{Digest as _, Sha512};
 
 /// Bytes of a salted password.
 pub const HASH_SIZE: usize = 64;
@@ -14,32 +19,20 @@ pub const MAX_ITERATIONS: u32 = 16384;
 /// `SaltedPassword := Hi(password, salt, iterations)`, RFC 5802 section 3. Kafka and this hub use passwords of ASCII
 /// characters only, for which SASLprep is the identity.
 pub fn salted_password(password: &str, salt: &[u8], iterations: u32) -> [u8; HASH_SIZE] {
-    let key = mac(password.as_bytes());
-    let mut first = key.clone();
-    first.update(salt);
-    first.update(&1u32.to_be_bytes());
-    let mut block: [u8; HASH_SIZE] = first.finalize().into_bytes().into();
-    let mut result = block;
-    for _ in 1..iterations {
-        let mut next = key.clone();
-        next.update(&block);
-        block = next.finalize().into_bytes().into();
-        for (to, from) in result.iter_mut().zip(block) {
-            *to ^= from;
-        }
-    }
-    result
+    let mut salted = [0; HASH_SIZE];
+    pbkdf2::derive(PBKDF2_HMAC_SHA512, at_least_one(iterations), salt, password.as_bytes(), &mut salted);
+    salted
 }
 
 /// Whether `password` is the one behind `salted`, in constant time.
 pub fn verify(password: &str, salt: &[u8], iterations: u32, salted: &[u8]) -> bool {
-    let candidate = salted_password(password, salt, iterations);
-    // Comparing the MACs of both under a key of the moment leaks nothing about where they differ.
-    let mut expected = mac(b"compare");
-    expected.update(salted);
-    let mut found = mac(b"compare");
-    found.update(&candidate);
-    found.verify(&expected.finalize().into_bytes()).is_ok()
+    // The library would be content with a prefix.
+    salted.len() == HASH_SIZE
+        && pbkdf2::verify(PBKDF2_HMAC_SHA512, at_least_one(iterations), salt, password.as_bytes(), salted).is_ok()
+}
+
+fn at_least_one(iterations: u32) -> NonZeroU32 {
+    NonZeroU32::new(iterations).unwrap_or(NonZeroU32::MIN)
 }
 
 /// Why an exchange failed.
@@ -53,16 +46,8 @@ pub enum ScramError {
     Impostor,
 }
 
-fn mac(key: &[u8]) -> Hmac<Sha512> {
-    // HMAC takes keys of any length; a longer one is hashed first.
-    #[expect(clippy::expect_used, reason = "the error type exists for MACs with fixed key sizes only")]
-    Hmac::<Sha512>::new_from_slice(key).expect("HMAC takes any key")
-}
-
-fn keyed(key: &[u8], text: &[u8]) -> [u8; HASH_SIZE] {
-    let mut mac = mac(key);
-    mac.update(text);
-    mac.finalize().into_bytes().into()
+fn keyed(key: &[u8], text: &[u8]) -> hmac::Tag {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA512, key), text)
 }
 
 /// The client's side, in its two steps.
@@ -74,7 +59,7 @@ pub(crate) struct Exchange {
 
 /// What the server must answer last.
 #[derive(Debug)]
-pub(crate) struct Expectation([u8; HASH_SIZE]);
+pub(crate) struct Expectation(hmac::Tag);
 
 impl Exchange {
     /// `nonce` is random printable text without commas.
@@ -100,13 +85,18 @@ impl Exchange {
         }
         let salted = salted_password(password, &salt, iterations);
         let client_key = keyed(&salted, b"Client Key");
-        let stored_key = Sha512::digest(client_key);
+        let stored_key = digest(&SHA512, client_key.as_ref());
         let without_proof = format!("c=biws,r={nonce}");
         let text = format!("{},{server_first},{without_proof}", self.first_bare);
-        let signature = keyed(&stored_key, text.as_bytes());
-        let proof = client_key.iter().zip(signature).map(|(key, signature)| key ^ signature).collect::<Vec<_>>();
+        let signature = keyed(stored_key.as_ref(), text.as_bytes());
+        let proof = client_key
+            .as_ref()
+            .iter()
+            .zip(signature.as_ref())
+            .map(|(key, signature)| key ^ signature)
+            .collect::<Vec<_>>();
         let server_key = keyed(&salted, b"Server Key");
-        let expectation = Expectation(keyed(&server_key, text.as_bytes()));
+        let expectation = Expectation(keyed(server_key.as_ref(), text.as_bytes()));
         Ok((format!("{without_proof},p={}", STANDARD.encode(proof)), expectation))
     }
 }
@@ -116,7 +106,7 @@ impl Expectation {
         let text = std::str::from_utf8(server_last).map_err(|_| ScramError::Malformed)?;
         let signature = text.split(',').next().and_then(|text| text.strip_prefix("v="));
         let signature = signature.and_then(|text| STANDARD.decode(text).ok()).ok_or(ScramError::Malformed)?;
-        if signature == self.0 { Ok(()) } else { Err(ScramError::Impostor) }
+        if signature == self.0.as_ref() { Ok(()) } else { Err(ScramError::Impostor) }
     }
 }
 

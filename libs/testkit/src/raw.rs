@@ -8,10 +8,12 @@
 
 use std::{path::Path, time::Duration};
 
+use aws_lc_rs::{
+    digest::{SHA512, digest},
+    hmac,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha512};
 use tls::{Stream, Trust};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -87,8 +89,8 @@ impl Raw {
         let without_proof = format!("c={},r={}", STANDARD.encode(gs2), field("r="));
         let message = format!("{bare},{server},{without_proof}");
         let client_key = mac(&salted, b"Client Key");
-        let signature = mac(&Sha512::digest(&client_key), message.as_bytes());
-        let proof: Vec<u8> = client_key.iter().zip(&signature).map(|(key, sign)| key ^ sign).collect();
+        let signature = mac(digest(&SHA512, client_key.as_ref()).as_ref(), message.as_bytes());
+        let proof: Vec<u8> = client_key.as_ref().iter().zip(signature.as_ref()).map(|(key, sign)| key ^ sign).collect();
         let last = self.call(&step(format!("{without_proof},p={}", STANDARD.encode(proof))), 2).await?;
         Some(last.error_code)
     }
@@ -165,8 +167,6 @@ pub fn encode<R: Request>(request: &R, version: i16, correlation: i32) -> BytesM
     out
 }
 
-fn mac(key: &[u8], message: &[u8]) -> Vec<u8> {
-    let mut mac = Hmac::<Sha512>::new_from_slice(key).unwrap();
-    mac.update(message);
-    mac.finalize().into_bytes().to_vec()
+fn mac(key: &[u8], message: &[u8]) -> hmac::Tag {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA512, key), message)
 }
