@@ -4,25 +4,21 @@ use std::{
     path::Path,
 };
 
+use aho_corasick::AhoCorasick;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-
-/// A word in one of its encodings.
-#[derive(Debug)]
-struct Needle {
-    what: String,
-    bytes: Vec<u8>,
-    /// Whether letters of either case are meant.
-    folded: bool,
-}
 
 /// All words in all encodings.
 #[derive(Debug)]
 pub struct Hunt {
-    needles: Vec<Needle>,
-    /// Needles by their first two bytes, in either case where that means the same, so that a byte of hay costs one look.
-    starts: Vec<Vec<usize>>,
-    /// Whether there are any.
-    begins: Vec<bool>,
+    /// Those in which letters of either case are meant, and the others.
+    kinds: [Kind; 2],
+}
+
+/// Texts that are looked for at once, and what each is.
+#[derive(Debug)]
+struct Kind {
+    search: AhoCorasick,
+    what: Vec<String>,
 }
 
 /// The names of a text's bytes in one character encoding, and of the ways in which programs write bytes.
@@ -103,32 +99,20 @@ fn base64(engine: &impl base64::Engine, bytes: &[u8], shift: usize) -> Vec<u8> {
 
 impl Hunt {
     pub fn new(words: &[&str]) -> Self {
-        let mut needles: Vec<Needle> = Vec::new();
+        let (mut folded, mut exact) = (BTreeMap::new(), BTreeMap::new());
         for word in words {
             for (encoding, bytes) in encodings(word) {
-                // In base64 and in CP932's second bytes a letter's case makes another text.
-                let folded = !encoding.contains("base64") && encoding != "CP932";
-                let bytes = if folded { bytes.to_ascii_lowercase() } else { bytes };
                 assert!(bytes.len() >= 6, "{word} is too short in {encoding} to be told from noise");
-                if needles.iter().all(|known| known.bytes != bytes) {
-                    needles.push(Needle { what: format!("{word} ({encoding})"), bytes, folded });
+                let what = format!("{word} ({encoding})");
+                // In base64 and in CP932's second bytes a letter's case makes another text.
+                if encoding.contains("base64") || encoding == "CP932" {
+                    exact.entry(bytes).or_insert(what);
+                } else {
+                    folded.entry(bytes.to_ascii_lowercase()).or_insert(what);
                 }
             }
         }
-        let mut starts = vec![Vec::new(); 1 << 16];
-        for (index, needle) in needles.iter().enumerate() {
-            let cases = |byte: u8| if needle.folded { [byte, byte.to_ascii_uppercase()] } else { [byte, byte] };
-            for first in cases(needle.bytes[0]) {
-                for second in cases(needle.bytes[1]) {
-                    let known: &mut Vec<usize> = &mut starts[start(first, second)];
-                    if !known.contains(&index) {
-                        known.push(index);
-                    }
-                }
-            }
-        }
-        let begins = starts.iter().map(|known| !known.is_empty()).collect();
-        Self { needles, starts, begins }
+        Self { kinds: [Kind::new(folded, true), Kind::new(exact, false)] }
     }
 
     /// What of it is in there.
@@ -139,22 +123,10 @@ impl Hunt {
     /// What of it is in there, each with where it is first.
     fn places(&self, hay: &[u8]) -> BTreeMap<&str, usize> {
         let mut found = BTreeMap::new();
-        // Nobody optimises tests, and of a hundred megabytes almost no byte begins anything: so no iterators, and one look at each.
-        let (begins, last) = (self.begins.as_slice(), hay.len().saturating_sub(1));
-        let mut at = 0;
-        while at < last {
-            let pair = usize::from(hay[at]) << 8 | usize::from(hay[at + 1]);
-            if begins[pair] {
-                for needle in self.starts[pair].iter().map(|index| &self.needles[*index]) {
-                    let here = hay.get(at..at + needle.bytes.len()).unwrap_or_default();
-                    let same =
-                        if needle.folded { here.eq_ignore_ascii_case(&needle.bytes) } else { here == needle.bytes };
-                    if same {
-                        found.entry(needle.what.as_str()).or_insert(at);
-                    }
-                }
+        for kind in &self.kinds {
+            for place in kind.search.find_overlapping_iter(hay) {
+                found.entry(kind.what[place.pattern().as_usize()].as_str()).or_insert(place.start());
             }
-            at += 1;
         }
         found
     }
@@ -191,6 +163,9 @@ pub fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     files
 }
 
-fn start(first: u8, second: u8) -> usize {
-    usize::from(first) << 8 | usize::from(second)
+impl Kind {
+    fn new(needles: BTreeMap<Vec<u8>, String>, folded: bool) -> Self {
+        let search = AhoCorasick::builder().ascii_case_insensitive(folded).build(needles.keys()).unwrap();
+        Self { search, what: needles.into_values().collect() }
+    }
 }
