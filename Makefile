@@ -5,7 +5,7 @@ PROFILE ?= dev
 CARGO   ?= cargo
 BUILT   := $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 LOCAL   := target/$(BUILT)/local
-# Test programs beside each other, where they start no whole stack, and tests beside each other in one program.
+# Test programs beside each other, and tests beside each other in one program.
 PROGRAMS ?= 2
 THREADS ?= 2
 # What is tested and linted beside the defaults: keys in a hardware module, on SoftHSM.

@@ -3,12 +3,13 @@
 #
 #   infra/local/test.sh [CARGO ARGUMENT...]      as `cargo test` takes them, e.g. --features seal/pkcs11
 #
-# The black-box tests come one after the other, as each starts a whole stack; of the others PROGRAMS run beside each other.
+# PROGRAMS run beside each other, the black-box tests first. Those in ALONE hold what they measure to a bound, and have the
+# machine to themselves.
 # A program tells one line when it has passed, with the figures that it measured (lines that begin with `figure: `), and all
 # that it said when it has not.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-: "${CARGO:=cargo}" "${PROGRAMS:=2}" "${THREADS:=2}"
+: "${CARGO:=cargo}" "${PROGRAMS:=2}" "${THREADS:=2}" "${ALONE:=revocation}"
 
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
@@ -21,11 +22,11 @@ for line in sys.stdin:
     if told.get("reason") == "compiler-artifact" and told["profile"]["test"] and told["executable"]:
         package = os.path.dirname(told["manifest_path"])
         found.append((os.path.basename(package) != "tests", package, told["target"]["name"], told["executable"]))
-folder = sys.argv[1]
+folder, alone_names = sys.argv[1], sys.argv[2].split()
 with open(f"{folder}/alone", "w") as alone, open(f"{folder}/beside", "w") as beside:
     for order, (light, package, name, program) in enumerate(sorted(found), 1):
-        print(order, len(found), package, name, program, sep="\t", file=beside if light else alone)
-' "$logs"
+        print(order, len(found), package, name, program, sep="\t", file=alone if name in alone_names else beside)
+' "$logs" "$ALONE"
 
 run() {
   local order count package name program
