@@ -97,6 +97,13 @@ fn base64(engine: &impl base64::Engine, bytes: &[u8], shift: usize) -> Vec<u8> {
     text[first..padded.len() * 8 / 6].to_vec()
 }
 
+impl Kind {
+    fn new(needles: BTreeMap<Vec<u8>, String>, folded: bool) -> Self {
+        let search = AhoCorasick::builder().ascii_case_insensitive(folded).build(needles.keys()).unwrap();
+        Self { search, what: needles.into_values().collect() }
+    }
+}
+
 impl Hunt {
     pub fn new(words: &[&str]) -> Self {
         let (mut folded, mut exact) = (BTreeMap::new(), BTreeMap::new());
@@ -161,11 +168,4 @@ pub fn files(folder: &Path) -> Vec<std::path::PathBuf> {
         }
     }
     files
-}
-
-impl Kind {
-    fn new(needles: BTreeMap<Vec<u8>, String>, folded: bool) -> Self {
-        let search = AhoCorasick::builder().ascii_case_insensitive(folded).build(needles.keys()).unwrap();
-        Self { search, what: needles.into_values().collect() }
-    }
 }
