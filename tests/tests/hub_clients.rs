@@ -12,7 +12,7 @@ use hub_rig::{ALPHA, BETA, CONTACT, MEETING, PASSWORD, Rig, TRANSACTION, assert_
 use serde_json::json;
 use testkit::{
     clients::{Client, Event, Outcome, Request, Running, run},
-    kafka::ADMIN,
+    kafka::{ADMIN, Kafka},
     net::ConnectionWatch,
 };
 
@@ -23,7 +23,7 @@ const NEW_PROTOCOL: [Client; 2] = [Client::Confluent, Client::Java];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stock_clients() {
-    let mut rig = Rig::secured().await;
+    let mut rig = Rig::secured(Kafka::builder()).await;
     let watch = ConnectionWatch::start(&rig.kafka.client_ports());
     let records = fill_with_everything(&rig).await;
     lists(&rig).await;

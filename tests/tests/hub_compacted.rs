@@ -51,7 +51,7 @@ async fn produce(rig: &Rig, compression: &str, mut records: Vec<Value>) {
         .with("compression", compression)
         .with("acks", "all")
         .with("records", records);
-    let outcome = run(Client::Confluent, &request, LONG).await.unwrap();
+    let outcome = run(Client::Confluent, &rig.tls(request), LONG).await.unwrap();
     assert!(outcome.success && outcome.errors().is_empty(), "{compression}: {:?}", outcome.errors());
 }
 
@@ -72,7 +72,7 @@ async fn fill(rig: &Rig) {
 async fn direct(rig: &Rig) -> Vec<Record> {
     let request =
         Request::consume(&rig.kafka.bootstrap(), ADMIN, rig.kafka.password(ADMIN), "ju.alpha.direct", &[CONTACT]);
-    let outcome = run(Client::Confluent, &request.with("until_end", true), LONG).await.unwrap();
+    let outcome = run(Client::Confluent, &rig.tls(request).with("until_end", true), LONG).await.unwrap();
     outcome.records().iter().map(|record| rig.sealer.opened(record.content())).collect()
 }
 
@@ -97,7 +97,7 @@ fn stays(record: &Record) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_read_what_is_left_of_a_compacted_topic() {
-    let mut rig = Rig::start(Kafka::builder().property("log.cleaner.backoff.ms", "200"), &[]).await;
+    let mut rig = Rig::secured(Kafka::builder().property("log.cleaner.backoff.ms", "200")).await;
     let configs = "cleanup.policy=compact,segment.ms=60000,min.cleanable.dirty.ratio=0.01";
     let alter = ["--alter", "--entity-type", "topics", "--entity-name", CONTACT, "--add-config", configs];
     rig.kafka.tool("kafka.admin.ConfigCommand", &alter).await.unwrap();
@@ -122,7 +122,7 @@ async fn read_by_all(rig: &Rig, when: &str, expected: &[Record], more: &[Value])
         let group = format!("ju.alpha.{when}-{client:?}").to_lowercase();
         let request = Request::consume(&rig.bootstrap(), ALPHA, PASSWORD, &group, &[CONTACT]);
         let request = request.with("fetches", true).max((expected.len() + more.len()) as u64);
-        running.push((client, Running::start(client, &request).unwrap(), Vec::new()));
+        running.push((client, Running::start(client, &rig.tls(request)).unwrap(), Vec::new()));
     }
     for (_, running, seen) in &mut running {
         let mut left = expected.len();

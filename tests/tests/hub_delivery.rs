@@ -11,7 +11,7 @@ use jointuse::Membership;
 use serde_json::{Value, json};
 use testkit::{
     clients::{Client, Event, Record, Request, Running, run},
-    kafka::ADMIN,
+    kafka::{ADMIN, Kafka},
 };
 
 const LONG: Duration = Duration::from_secs(60);
@@ -23,7 +23,7 @@ const LEAVES: &str = "gamma";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_of_who_left_are_withheld() {
-    let mut rig = Rig::secured().await;
+    let mut rig = Rig::secured(Kafka::builder()).await;
     fill(&rig).await;
     // While all are members every record leaves; the same consumers then see what is left.
     let everything = direct(&rig, CONTACT).await;

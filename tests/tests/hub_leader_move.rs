@@ -1,4 +1,4 @@
-//! Three brokers: leaders move, and no client ever opens a connection past the hub.
+//! Three brokers, TLS on both sides of the hub: leaders move, and no client ever opens a connection past the hub.
 
 mod hub_rig;
 
@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn leaders_move_and_nobody_goes_around() {
-    let mut rig = Rig::start(Kafka::builder().nodes(3), &[]).await;
+    let mut rig = Rig::secured(Kafka::builder().nodes(3)).await;
     let watch = ConnectionWatch::start(&rig.kafka.client_ports());
     rig.fill(CONTACT, 500, 200).await;
 
@@ -27,7 +27,7 @@ async fn leaders_move_and_nobody_goes_around() {
         let group = format!("ju.alpha.move-{client:?}-{new}").to_lowercase();
         let request = Request::consume(&rig.bootstrap(), ALPHA, PASSWORD, &group, &[CONTACT]).max(2_000);
         let request = if new { request.new_protocol() } else { request };
-        let mut reader = Running::start(client, &request).unwrap();
+        let mut reader = Running::start(client, &rig.tls(request)).unwrap();
         pids.extend(reader.pid());
         let seen = reader.until("to read", LONG, |event| event.record().is_some()).await.unwrap();
         readers.push((client, reader, seen));

@@ -1,4 +1,4 @@
-//! Stock clients of many partitions: those that know fetch sessions (KIP-227) go on with theirs through the hub, without
+//! Stock clients of many partitions, over TLS: those that know fetch sessions (KIP-227) go on with theirs through the hub, without
 //! a complaint, and get everything; the others are served as ever.
 
 mod hub_rig;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use hub_rig::{ALPHA, CONTACT, PASSWORD, Rig, sealer::one_each};
 use testkit::{
     clients::{Client, Request, Running},
+    kafka::Kafka,
     wait,
 };
 
@@ -29,7 +30,7 @@ const CLIENTS: [(Client, bool, bool); 6] = [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_of_many_partitions() {
-    let mut rig = Rig::single().await;
+    let mut rig = Rig::secured(Kafka::builder()).await;
     rig.admin.create_partitions(CONTACT, PARTITIONS).await.unwrap();
     wait::until("all partitions to be there", LONG, async || {
         let topic = rig.admin.topic(CONTACT).await.unwrap()?;
@@ -42,7 +43,7 @@ async fn clients_of_many_partitions() {
         let group = format!("ju.alpha.many-{client:?}-{new}").to_lowercase();
         let request = Request::consume(&rig.bootstrap(), ALPHA, PASSWORD, &group, &[CONTACT]).idle(10 * LONG);
         let request = if new { request.new_protocol() } else { request };
-        readers.push((client, uses, Running::start(client, &request).unwrap()));
+        readers.push((client, uses, Running::start(client, &rig.tls(request)).unwrap()));
         if readers.len() == 1 {
             // From here on the broker has a coordinator of groups: KafkaJS gives up where it has to wait for one.
             records(&rig, &mut readers, 0..1).await;

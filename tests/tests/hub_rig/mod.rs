@@ -89,12 +89,11 @@ impl Rig {
         Self::start_in(Dir::temporary("hub").unwrap(), kafka, env, None).await
     }
 
-    /// One node; its doors and those of the hub speak TLS only.
-    pub async fn secured() -> Self {
+    /// Its brokers' doors and those of the hub speak TLS only.
+    pub async fn secured(kafka: KafkaBuilder) -> Self {
         let dir = Dir::temporary("hub").unwrap();
         let authority = Arc::new(Authority::open(&dir.path().join("tls")).unwrap());
-        let kafka = Kafka::builder().tls(&authority);
-        Self::start_in(dir, kafka, &[], Some(&authority)).await
+        Self::start_in(dir, kafka.tls(&authority), &[], Some(&authority)).await
     }
 
     async fn start_in(dir: Dir, kafka: KafkaBuilder, env: &[(&str, &str)], authority: Option<&Authority>) -> Self {
