@@ -223,6 +223,8 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::File, os::unix::fs::FileExt as _};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -299,6 +301,41 @@ mod tests {
                 prop_assert!(table.vacant.iter().all(|at| matches!(table.slots[*at as usize].held, Held::Vacant)));
             }
         }
+    }
+
+    /// The slots' memory, the unused ones' too, as a debugger would read it.
+    fn memory(table: &Table) -> Vec<u8> {
+        let mut bytes = vec![0; table.slots.capacity() * size_of::<Slot>()];
+        let at = u64::try_from(table.slots.as_ptr().addr()).unwrap();
+        File::open("/proc/self/mem").unwrap().read_exact_at(&mut bytes, at).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn nothing_of_a_key_is_left_in_its_slot() {
+        let (mut table, now) = (table(4), Instant::now());
+        let put = |table: &mut Table, n: u8| {
+            let key = DataKey::random().unwrap();
+            table.insert(contact(n), &KeyState::of(ContactKey::new(name(n), key.clone())), now);
+            assert!(lies(table, &key), "a key that is kept is seen by this test");
+            key
+        };
+        fn lies(table: &Table, key: &DataKey) -> bool {
+            memory(table).windows(key.expose().len()).any(|bytes| bytes == key.expose())
+        }
+        let removed = put(&mut table, 1);
+        assert!(table.remove(&contact(1)));
+        assert!(!lies(&table, &removed), "forgotten");
+        let renewed = put(&mut table, 1);
+        let mut keys = vec![put(&mut table, 1)];
+        assert!(!lies(&table, &renewed), "a newer one in its place");
+        keys.extend((2..8).map(|n| put(&mut table, n)));
+        assert_eq!(keys.iter().filter(|key| lies(&table, key)).count(), 4, "pushed out by others");
+        assert_eq!(table.sweep(0..9, now + LONG), 4);
+        assert!(!keys.iter().any(|key| lies(&table, key)), "too old");
+        let cleared = [put(&mut table, 1), put(&mut table, 2)];
+        table.clear();
+        assert!(!cleared.iter().any(|key| lies(&table, key)), "all forgotten");
     }
 
     /// A key is found by its version alone, and what a slot held is overwritten by what comes after it.
