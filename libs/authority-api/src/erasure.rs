@@ -75,7 +75,7 @@ pub enum ErasureStep {
     Heard,
     /// The compacted topic has their tombstones.
     Tombstoned,
-    /// The services that keep something of contacts have nothing left.
+    /// The services that keep something of contacts have nothing left, and the hub opens nothing of them.
     Forgotten,
     /// All of this was looked at once more.
     Verified,
@@ -179,7 +179,7 @@ pub struct Verified {
     pub keys: u64,
     /// Milliseconds from the fence after which no cache gave out a key that it had kept.
     pub caches_heard_within_ms: u64,
-    /// Services that looked and have nothing of any of them.
+    /// Services that looked: nothing of any of them is left there, or can be opened there.
     pub forgotten: Vec<ForgottenBy>,
     /// Where the tombstones are.
     pub tombstones: Vec<Tombstone>,

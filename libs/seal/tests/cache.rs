@@ -69,6 +69,23 @@ async fn misses_of_a_crowd_are_one_query() {
     assert_eq!(queries, 1, "50 lookups of 300 contacts were {queries} queries");
 }
 
+/// What a hub says in an erasure: by its own means of opening, whatever it had in memory.
+#[tokio::test]
+async fn a_cache_tells_who_is_not_erased_for_it() {
+    let rig = Rig::start().await;
+    let (keys, cache, all) = (rig.keys().await, cache(&rig, SLOW).await, contacts(0..5));
+    keys.create_or_get(&all[..4]).await.unwrap();
+    keys.renew(&all[..1]).await.unwrap();
+    assert!(cache.resolve(&names(&all[..4])).await.unwrap().iter().all(|found| matches!(found, Resolved::Key(_))));
+    keys.fence(&all[..2], Utc::now()).await.unwrap();
+    assert_eq!(cache.verify_gone(&all).await.unwrap(), all[2..], "two have keys, and of one nobody has heard");
+    let (fenced, store) = (&all[..2], keys.without_keks());
+    store.destroy(fenced, Utc::now()).await.unwrap();
+    assert_eq!(cache.verify_gone(fenced).await.unwrap(), []);
+    let at_hand = cache.resolve(&names(fenced)).now_or_never().expect("it awaited").unwrap();
+    assert!(at_hand.iter().all(|found| matches!(found, Resolved::Erased)));
+}
+
 #[tokio::test]
 async fn an_erasure_reaches_the_cache_within_its_poll() {
     let rig = Rig::start().await;

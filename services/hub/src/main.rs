@@ -11,6 +11,7 @@ mod config;
 mod conn;
 mod delivery;
 mod disclosures;
+mod erasures;
 mod gate;
 mod handlers;
 mod hub;

@@ -17,7 +17,7 @@ use crate::{
     cluster::Cluster,
     config::{Config, Limits},
     delivery::{Programs, Stops},
-    disclosures,
+    disclosures, erasures,
     gate::Gate,
     hub::{Hub, Parts},
     ledger::{Ledger, leaves},
@@ -100,6 +100,14 @@ pub(crate) async fn start(config: Config, ctx: Context) -> Result<(), BoxError> 
     let feed = Feed::new("hub");
     let follow = feed.clone().follow(config.kafka.clone(), topic, watch, ctx.stopping());
     ctx.spawn("policy", until_gone(ctx.clone(), Arc::clone(&hub), follow));
+    let (told, draining) = (keys.clone(), ctx.draining());
+    ctx.spawn("erasures", async move {
+        tokio::select! {
+            () = erasures::tell(told) => {}
+            () = draining.cancelled() => {}
+        }
+        Ok::<_, BoxError>(())
+    });
     let serve = async move {
         keys.serve(|heard| match heard {
             Ok(()) => keys_check.ready(),

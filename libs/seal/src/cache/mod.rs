@@ -176,6 +176,19 @@ impl KeyCache {
         self.all(Need::Seal, &names).await
     }
 
+    /// Which of these fenced contacts are not erased for whoever opens records by this cache, after it has heard of all fences: none.
+    /// Anything else that it says of one, also that it does not know it, counts against it.
+    ///
+    /// # Errors
+    /// [`CacheError`]: nothing is known.
+    pub async fn verify_gone(&self, contacts: &[Contact]) -> Result<Vec<Contact>, CacheError> {
+        self.refresh().await.map_err(Arc::new)?;
+        let names: Vec<KeyName> = contacts.iter().map(|&contact| KeyName { contact, version: 1 }).collect();
+        let found = self.resolve(&names).await?;
+        let left = contacts.iter().zip(found).filter(|(_, found)| !matches!(found, Resolved::Erased));
+        Ok(left.map(|(contact, _)| *contact).collect())
+    }
+
     async fn all(&self, need: Need, names: &[KeyName]) -> Result<Vec<Resolved>, CacheError> {
         let inner = &self.inner;
         let now = Instant::now();

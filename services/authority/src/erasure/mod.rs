@@ -7,7 +7,7 @@
 //! | destroyed | the wrapped keys are deleted | the records on the bus are noise |
 //! | heard | every cache has looked, or gives nothing out any more | opened keys are gone |
 //! | tombstoned | the contact's record on the compacted topic | it is deleted there |
-//! | forgotten | intake and history have nothing left | they hear of fences by themselves |
+//! | forgotten | intake and history have nothing left, the hub opens nothing | they hear of fences by themselves |
 //! | verified | all that, looked at again | |
 //! | certified | signed | |
 //!
