@@ -16,6 +16,7 @@ mod produce;
 mod reader;
 mod record;
 pub mod scram;
+mod session;
 mod tail;
 
 pub use config::{KafkaConfig, Security};

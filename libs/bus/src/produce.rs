@@ -10,15 +10,16 @@ use std::{
 
 use rdkafka::{
     ClientConfig, ClientContext, Message as _,
-    config::FromClientConfigAndContext as _,
     error::{KafkaError, RDKafkaErrorCode},
     message::{DeliveryResult, Header, OwnedHeaders},
     metadata::Metadata,
-    producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer},
+    producer::{BaseRecord, Producer as _, ProducerContext},
 };
 use tokio::sync::oneshot;
 
-use crate::{BusError, KafkaConfig, ProduceError, Record, context, metrics::ProduceMetrics, partitions::Known};
+use crate::{
+    BusError, KafkaConfig, ProduceError, Record, context, metrics::ProduceMetrics, partitions::Known, session::Session,
+};
 
 /// How often a session is replaced to which no broker answers.
 const RENEWAL: Duration = Duration::from_secs(10);
@@ -83,14 +84,12 @@ struct Inner {
     config: ClientConfig,
     options: ProduceOptions,
     /// Replaced when librdkafka gives up on the idempotent session, or brokers do not answer to it.
-    client: RwLock<Arc<Client>>,
+    client: RwLock<Arc<Session>>,
     metrics: ProduceMetrics,
     /// When the session was replaced last because no broker answered.
     renewed: Mutex<Instant>,
     partitions: Known,
 }
-
-type Client = ThreadedProducer<Context>;
 
 impl std::fmt::Debug for Producer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -178,7 +177,7 @@ impl Producer {
         results
     }
 
-    async fn enqueue(&self, client: &Client, record: &Record, slot: Slot, begun: Instant) {
+    async fn enqueue(&self, client: &Session, record: &Record, slot: Slot, begun: Instant) {
         let mut outgoing = base(record, Box::new(slot));
         while let Err((error, returned)) = client.send(outgoing) {
             let full = error == KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
@@ -245,7 +244,7 @@ impl Producer {
         &self.inner.partitions
     }
 
-    fn client(&self) -> Arc<Client> {
+    fn client(&self) -> Arc<Session> {
         Arc::clone(&self.inner.client.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -254,7 +253,7 @@ impl Producer {
     /// librdkafka does not always come back: it never sends to a partition again of which it was told once that it has
     /// no leader, as a broker that stops may say (its issue 5430, to 2.14 at least), and after a second outage it was
     /// seen not to connect any more. What the old session still holds is acknowledged or times out there.
-    fn renew(&self, silent: Arc<Client>) {
+    fn renew(&self, silent: Arc<Session>) {
         let due = {
             let mut renewed = self.inner.renewed.lock().unwrap_or_else(PoisonError::into_inner);
             let due = renewed.elapsed() >= RENEWAL;
@@ -271,7 +270,7 @@ impl Producer {
     }
 
     /// A fatal error ends an idempotent session for good; what was in flight has failed, a new session begins.
-    fn replace(&self, failed: &Arc<Client>) {
+    fn replace(&self, failed: &Arc<Session>) {
         let mut current = self.inner.client.write().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&current, failed) {
             match connect(&self.inner.config) {
@@ -309,8 +308,8 @@ impl Producer {
     }
 }
 
-fn connect(config: &ClientConfig) -> Result<Client, BusError> {
-    ThreadedProducer::from_config_and_context(config, Context).map_err(BusError::kafka("cannot make a producer"))
+fn connect(config: &ClientConfig) -> Result<Session, BusError> {
+    Session::begin(config).map_err(BusError::kafka("cannot make a producer"))
 }
 
 fn base(record: &Record, slot: Box<Slot>) -> BaseRecord<'_, [u8], [u8], Box<Slot>> {
@@ -353,7 +352,7 @@ impl Pending {
 
 /// One record's place in the results.
 #[derive(Debug)]
-struct Slot {
+pub(crate) struct Slot {
     pending: Arc<Pending>,
     index: usize,
 }
@@ -372,7 +371,7 @@ impl Slot {
     }
 }
 
-struct Context;
+pub(crate) struct Context;
 
 impl ClientContext for Context {
     fn log(&self, level: rdkafka::config::RDKafkaLogLevel, facility: &str, message: &str) {
