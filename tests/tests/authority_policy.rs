@@ -92,7 +92,7 @@ async fn latency(rig: &Rig) {
     };
     for (what, times) in [("snapshot read from the topic", &mut to_topic), ("answer", &mut to_answer)] {
         let (p50, p99) = (percentile(times, 50), percentile(times, 99));
-        println!("change call -> {what}: p50 {p50:?}, p99 {p99:?} of {MEASURED}");
+        println!("figure: change call to {what}: p50 {p50:?}, p99 {p99:?} of {MEASURED}");
         // Far above what it takes, far below the heartbeat: a busy machine passes, a change that waits for it does not.
         assert!(p50 < Duration::from_millis(1_500), "{what}: {p50:?}");
     }
