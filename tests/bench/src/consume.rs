@@ -74,12 +74,13 @@ pub(crate) async fn run(bed: &mut Bed, runs: usize, percent: u64) -> Result<Vec<
     let mut rows = Vec::new();
     for ((size, count), topic) in SIZES.into_iter().zip(topics) {
         let count = count * percent / 100;
+        let begin = ends(bed, topic).await?;
         fill(bed, topic, size, count).await?;
         for client in Client::ALL {
             let mut figures: BTreeMap<Way, Vec<Figure>> = BTreeMap::new();
             for round in 0..=runs {
                 for way in Way::ALL {
-                    let figure = figure(bed, client, way, topic, size, count).await?;
+                    let figure = figure(bed, client, way, (topic, &begin), size, count).await?;
                     // The first round warms caches, pages and connections.
                     if round > 0 {
                         figures.entry(way).or_default().push(figure);
@@ -117,6 +118,21 @@ fn summary(client: &'static str, size: usize, figures: &BTreeMap<Way, Vec<Figure
         .collect()
 }
 
+/// Where a topic ends that others may have written to: nothing for one that is empty.
+async fn ends(bed: &Bed, topic: &str) -> Result<Begin> {
+    let text = bed.stack.kafka.tool("org.apache.kafka.tools.GetOffsetShell", &["--topic", topic]).await?;
+    let end = |line: &str| {
+        let mut parts = line.trim().rsplit(':');
+        let (offset, partition) = (parts.next()?.parse::<i64>().ok()?, parts.next()?.parse().ok()?);
+        Some((partition, offset))
+    };
+    let ends: Begin = text.lines().filter_map(end).collect();
+    if ends.len() != usize::from(PARTITIONS) {
+        return Err(Failure::Answer("GetOffsetShell"));
+    }
+    Ok(if ends.values().all(|offset| *offset == 0) { Begin::new() } else { ends })
+}
+
 async fn fill(bed: &mut Bed, topic: &str, size: usize, count: u64) -> Result<()> {
     // Of random letters one record in 17,576 begins as an envelope does, and the hub withholds what is then a broken one.
     let payloads = bed.stack.directory().join("payloads");
@@ -140,8 +156,15 @@ pub(crate) fn payload(seed: u64, size: usize) -> String {
     (0..size).map(|_| letter()).collect()
 }
 
-async fn figure(bed: &mut Bed, client: Client, way: Way, topic: &str, size: usize, count: u64) -> Result<Figure> {
-    let (records_per_second, cpu) = read(bed, client, way, topic, &Begin::new(), count).await?;
+async fn figure(
+    bed: &mut Bed,
+    client: Client,
+    way: Way,
+    (topic, begin): (&str, &Begin),
+    size: usize,
+    count: u64,
+) -> Result<Figure> {
+    let (records_per_second, cpu) = read(bed, client, way, topic, begin, count).await?;
     Ok(Figure { records_per_second, cpu_seconds_per_gb: cpu.map(|cpu| cpu / (count as f64 * size as f64 / 1e9)) })
 }
 
