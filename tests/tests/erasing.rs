@@ -260,7 +260,8 @@ async fn a_kill_at_any_step_is_gone_on_from() {
     let publisher = rig.publisher(&rig.member.publication).await;
     let history = rig.caller(Name::History, &rig.member.subscription).await;
     let steps = ErasureStep::ALL.iter().map(|step| format!("step-{}", step.as_str()));
-    let others = KILLED.iter().map(|(part, _)| format!("with-{}", part.map_or("postgres", Name::as_str)));
+    let others =
+        KILLED.iter().map(|(part, step)| format!("{}-{}", part.map_or("postgres", Name::as_str), step.as_str()));
     let names: Vec<String> = steps.chain(others).chain(["bystander".to_owned()]).collect();
     let cards: Vec<Value> = names.iter().map(|name| card(name, "部長")).collect();
     let ids = accepted(&publisher, Kind::Contact, &cards).await;
@@ -300,10 +301,11 @@ async fn a_kill_at_any_step_is_gone_on_from() {
 }
 
 /// Who is killed beside the authority (none is PostgreSQL), and when: with the fence in the databases only; with opened keys in
-/// memory and none to be had; before it hears of the fence, so that it has forgotten nothing yet.
-const KILLED: [(Option<Name>, ErasureStep); 4] = [
+/// memory and none to be had; before it hears of the fence, so that it has not given its word yet.
+const KILLED: [(Option<Name>, ErasureStep); 5] = [
     (None, ErasureStep::Fenced),
     (Some(Name::Hub), ErasureStep::Destroyed),
+    (Some(Name::Hub), ErasureStep::Recorded),
     (Some(Name::Intake), ErasureStep::Recorded),
     (Some(Name::History), ErasureStep::Recorded),
 ];
@@ -334,11 +336,14 @@ async fn killed_while_watched(
         Some(name) => {
             rig.stack.service(name).unwrap().kill9();
             go_on(rig).await;
-            // Each has to say that nothing is left with it, or that its door opens nothing.
+            // Each has to say that nothing is left with it, or that its door opens nothing: if it has heard of the fence, it may have.
+            let waits = |next: Option<ErasureStep>| {
+                next == Some(ErasureStep::Forgotten) || (next.is_none() && step > ErasureStep::Recorded)
+            };
             let path = format!("/v1/erasures/{}", erasure.id);
             until("the erasure to go as far as it can", LONG, async || {
                 let now: Erasure = rig.desk.asks.get(&path).await.ok()?;
-                (now.next == Some(ErasureStep::Forgotten)).then_some(())
+                waits(now.next).then_some(())
             })
             .await
             .unwrap();
