@@ -1,4 +1,4 @@
-//! What a service does that keeps something of contacts beside their keys: it forgets what was erased, and says so.
+//! What a service does that has a word in erasures: it forgets what was erased, or sees that it cannot be opened, and says so.
 
 use std::{
     fmt,

@@ -143,7 +143,7 @@ impl KeyCache {
         Self { inner: Arc::new(inner) }
     }
 
-    /// For a service that keeps something of contacts itself: hears of erasures as this cache does.
+    /// For a service that has a word in erasures: hears of them as this cache does.
     pub fn forgetter(&self, service: &'static str) -> Forgetter {
         Forgetter::new(self.inner.keys.without_keks(), service, self.inner.config)
     }
